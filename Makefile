@@ -1,0 +1,43 @@
+# Every target sets up what it needs: python3 >= 3.11 with venv, and make, are enough.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: setup demo demo-serve test check slow bench compile clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@echo "Setting up $(VENV) (about two minutes, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python3 3.11 or newer is needed; name one with make PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: setup            ## the whole story on the embedded chain
+	@$(BIN)/python -m sim demo
+
+demo-serve: setup      ## the same story, left running to look around
+	@$(BIN)/python -m sim demo --serve
+
+test: setup            ## format, lint, types, imports, tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -n auto -m "not slow"
+
+check: test
+
+slow: setup            ## the long suites, after make test
+	@$(BIN)/python -m pytest -n auto -m slow
+
+bench: setup
+	@$(BIN)/python -m bench
+
+compile: setup         ## compile every .clsp beside its .hex, and write hashes.json
+	@$(BIN)/python -m puzzles.compile
+
+clean:
+	rm -rf $(VENV) .demo
