@@ -59,7 +59,7 @@ class AnswerMalformed(ChainError):
 
 
 class AnswerCapped(ChainError):
-    """The answer reached the node's limit: more may exist than was shown, and the rest was dropped in silence."""
+    """The answer reached the node's limit: more may exist, and was left out in silence."""
 
 
 class NotOnChain(ChainError):
