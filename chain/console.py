@@ -1,7 +1,7 @@
 """What every command line of the project shares: a table from error to exit code, `--json`, progress.
 
-A command raises domain errors and shows its answers through `Output`. The table is given once, to the top group;
-an error it does not know is a fault of ours, told in one sentence and with no traceback.
+A command raises domain errors and shows its answers through `Output`. The table is given once, to the top
+group; an error it does not know is a fault of ours, told in one sentence and with no traceback.
 """
 
 from __future__ import annotations

@@ -1,0 +1,117 @@
+"""Errors of `climate_wallet`: what a holder can get wrong, and what her wallet cannot do, one sentence each.
+
+WalletError
+|-- KeyringError            Chia's keychain cannot be read or written
+|-- MnemonicError           the words are not a mnemonic: count, spelling or checksum
+|-- KeyNotFound             no key of that fingerprint in the keychain, or none at all
+|-- KeyExists               the keychain holds this key already
+|-- WalletLocked            the keys are locked: a passphrase opens them
+|-- WrongPassphrase         the passphrase does not open the keychain
+|-- WalletMismatch          the wallet's store belongs to another key or network
+|-- AmountError             an amount that is not whole, not positive, or not a number
+|-- NotEnoughFunds          fewer mojos of XCH than the payment and its fee need
+|-- NotEnoughUnits          fewer units of the token than asked for, or spread over too many coins
+|-- UnknownToken            no token of that asset id is known to this wallet
+|-- UnknownRegistry         the id is not that of a registry this wallet can read on chain
+|-- WalletNotSynced         the wallet has not caught up with its node yet
+|-- TransactionNotFound     no transaction of that id in this wallet
+|-- CannotReplace           the transaction can no longer be replaced
+|-- BuildError              a bundle of ours that would not keep what it promises; nothing was pushed
+|-- DaemonDown              the command line finds no daemon, or no token to speak to it
+`-- DaemonRefused           the daemon answered a command line's request with an error
+"""
+
+from __future__ import annotations
+
+
+class WalletError(Exception):
+    """Any error of this package; its text is one sentence fit for a user."""
+
+
+class KeyringError(WalletError):
+    """Chia's keychain cannot be read or written."""
+
+
+class MnemonicError(WalletError):
+    """The words are not a mnemonic: wrong count, spelling or checksum."""
+
+
+class KeyNotFound(WalletError):
+    """No key of that fingerprint in the keychain, or none at all."""
+
+
+class KeyExists(WalletError):
+    """The keychain holds this key already."""
+
+
+class WalletLocked(WalletError):
+    """The keys are locked: unlock them with the keychain's passphrase."""
+
+
+class WrongPassphrase(WalletError):
+    """The passphrase does not open the keychain."""
+
+
+class WalletMismatch(WalletError):
+    """The wallet's store belongs to another key or another network."""
+
+
+class AmountError(WalletError):
+    """An amount that is not whole, not positive, or not a number."""
+
+
+class NotEnoughFunds(WalletError):
+    """Fewer mojos of XCH than the payment and its fee need; carries both amounts."""
+
+    def __init__(self, sentence: str, *, wanted: int, found: int) -> None:
+        """Keep both amounts, in mojos."""
+        super().__init__(sentence)
+        self.wanted = wanted
+        self.found = found
+
+
+class NotEnoughUnits(WalletError):
+    """Fewer mojos of the token than asked for; carries both amounts."""
+
+    def __init__(self, sentence: str, *, wanted: int, found: int) -> None:
+        """Keep both amounts, in mojos of the token."""
+        super().__init__(sentence)
+        self.wanted = wanted
+        self.found = found
+
+
+class UnknownToken(WalletError):
+    """No token of that asset id is known to this wallet."""
+
+
+class UnknownRegistry(WalletError):
+    """The id is not that of a registry this wallet can read on chain."""
+
+
+class WalletNotSynced(WalletError):
+    """The wallet has not caught up with its node yet."""
+
+
+class TransactionNotFound(WalletError):
+    """No transaction of that id in this wallet."""
+
+
+class CannotReplace(WalletError):
+    """The transaction can no longer be replaced."""
+
+
+class BuildError(WalletError):
+    """A bundle of ours that would not keep what it promises; it was not pushed."""
+
+
+class DaemonDown(WalletError):
+    """The command line finds no daemon at its URL, or no token to speak to it with."""
+
+
+class DaemonRefused(WalletError):
+    """The daemon answered with an error; carries its name so that the exit code fits."""
+
+    def __init__(self, name: str, sentence: str) -> None:
+        """Keep the error's class name beside its sentence."""
+        super().__init__(sentence)
+        self.name = name
