@@ -1,0 +1,249 @@
+"""The floor on which every program keeps its rows: one way to open a database, write to it, and store our
+words.
+
+SQLite needs no set-up; PostgreSQL serves by URL. No statement here or above may be of one dialect only, but
+for the pragmas and the lock below. Writing goes through `writing`, which holds off every other writer from
+its first statement (SQLite), so that what a writer has checked is still true when it commits; on PostgreSQL
+the writer takes a row of its own that stands for the same lock (see `tokenization_engine.register.store`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+from alembic import command, context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Connection,
+    Dialect,
+    Engine,
+    LargeBinary,
+    String,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeDecorator
+
+from chain.errors import StoreBusy, StoreTooNew, StoreUnreadable
+
+BUSY_TIMEOUT_SECONDS = 30
+"""How long a writer waits for another one before it gives up."""
+
+MIGRATION_LOCK = 0x0CA2B01
+"""PostgreSQL's advisory lock while a schema is brought up to date: two programs may start at once."""
+
+_SERIAL_DIGITS = 20
+_MAX_UINT64 = 2**64 - 1
+
+
+class Hash32(TypeDecorator[bytes]):
+    """32 bytes: a coin id, puzzle hash, asset id or tree hash; anything else is refused on the way in and
+    out.
+    """
+
+    impl = LargeBinary(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        """The 32 bytes as they go into the row."""
+        return None if value is None else _checked_hash(bytes(value))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
+        """The 32 bytes as plain `bytes`, whatever the driver gives."""
+        return None if value is None else _checked_hash(bytes(value))
+
+
+class Uint64(TypeDecorator[int]):
+    """An unsigned 64-bit number, kept as 20 digits so that it sorts and compares right in every database.
+
+    SQLite's and PostgreSQL's own integers are signed and end at 2**63 - 1; serial numbers do not.
+    """
+
+    impl = String(_SERIAL_DIGITS)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        """The number as 20 digits."""
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_UINT64:
+            raise ValueError(f"{value!r} is not an unsigned 64-bit number")
+        return f"{value:0{_SERIAL_DIGITS}d}"
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
+        """The digits as a number."""
+        return None if value is None else int(value)
+
+
+class Timestamp(TypeDecorator[int]):
+    """Unix seconds, UTC, as a whole number; a float or a datetime is our bug and refused."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        """The seconds as they go into the row."""
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise TypeError(f"{value!r} is not a timestamp in whole seconds")
+        return value
+
+
+def open_database(url: str, migrations: str) -> Engine:
+    """The database at `url`, its schema brought up to date by the Alembic scripts in the package
+    `migrations`.
+
+    Raises StoreUnreadable, StoreBusy or StoreTooNew. Each program keeps its schema's version in a table of
+    its own, so that several may share one PostgreSQL database.
+    """
+    engine = _create_engine(url)
+    try:
+        with errors_in_words(engine.url), _write_engine(engine).begin() as connection:
+            _upgrade(connection, migrations)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A session that only reads; whatever it changed by mistake is rolled back at its end."""
+    with errors_in_words(engine.url), Session(engine, autoflush=False) as session:
+        yield session
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """A session whose work is committed at its end, or rolled back if an error leaves the block.
+
+    On SQLite the write lock is taken at its first statement, reads included.
+    """
+    with errors_in_words(engine.url), Session(_write_engine(engine)) as session, session.begin():
+        yield session
+
+
+def run_migrations() -> None:
+    """Run the scripts Alembic was asked for on the connection that `open_database` holds; each env.py calls
+    this.
+    """
+    config = context.config
+    context.configure(
+        connection=config.attributes["connection"],
+        version_table=config.attributes["version_table"],
+        render_as_batch=True,
+    )
+    context.run_migrations()
+
+
+@contextmanager
+def errors_in_words(url: URL) -> Iterator[None]:
+    """Turn what the database says when it cannot serve into one sentence; our own errors pass."""
+    name = url.render_as_string(hide_password=True)
+    try:
+        yield
+    except OperationalError as error:
+        reason = _reason(error)
+        if "locked" in reason or "lock timeout" in reason or "deadlock" in reason:
+            raise StoreBusy(
+                f"the database {name} is held by another program ({reason}): wait for it to finish, or end "
+                "it, "
+                "and try again"
+            ) from error
+        raise StoreUnreadable(
+            f"the database {name} cannot be used ({reason}): check its path and rights"
+        ) from error
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
+            raise StoreUnreadable(
+                f"{name} is not a database of ours ({_reason(error)}): name another file, or move it away"
+            ) from error
+        raise
+
+
+def _checked_hash(value: bytes) -> bytes:
+    if len(value) != 32:
+        raise ValueError(f"a hash of {len(value)} bytes, expected 32")
+    return value
+
+
+def _reason(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())
+
+
+def _create_engine(url: str) -> Engine:
+    expected = "expected one like sqlite:///register.sqlite or postgresql://user@host/name"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreUnreadable(f"the database URL does not read: {expected}") from error
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreUnreadable(f"{parsed.get_backend_name()!r} is no database we know: {expected}")
+    try:
+        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StoreUnreadable(f"the database URL names no driver we know: {expected}") from error
+    except ModuleNotFoundError as error:
+        raise StoreUnreadable(
+            f"the driver {error.name} for {parsed.get_backend_name()} is not installed: "
+            "pip install 'carbon-registry-on-chia[postgres]'"
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _on_sqlite_connect)
+        event.listen(engine, "begin", _on_sqlite_begin)
+    return engine
+
+
+def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: `_on_sqlite_begin` does
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    is_writer = connection.get_execution_options().get("is_writer", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+def _write_engine(engine: Engine) -> Engine:
+    return engine.execution_options(is_writer=True)
+
+
+def _upgrade(connection: Connection, migrations: str) -> None:
+    program = migrations.partition(".")[0]
+    config = Config()
+    config.set_main_option("script_location", str(resources.files(migrations)).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = f"{program}_schema"
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    scripts = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(
+        connection, opts={"version_table": config.attributes["version_table"]}
+    ).get_current_revision()
+    if current is not None:
+        try:
+            scripts.get_revision(current)
+        except CommandError as error:
+            raise StoreTooNew(
+                f"the database {connection.engine.url.render_as_string(hide_password=True)} was written by a "
+                "newer "
+                f"version of {program} (schema {current}, which this one does not know): install that version"
+            ) from error
+    if current != scripts.get_current_head():
+        command.upgrade(config, "head")

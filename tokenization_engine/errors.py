@@ -1,0 +1,95 @@
+"""Errors of `tokenization_engine`: each text is one sentence fit for a user.
+
+EngineError
+`-- RegisterError          the register refuses, and nothing was written
+    |-- RecordInvalid      a record that breaks the rules of the data model, with every problem named
+    |   `-- ImportRefused  a file of records of which at least one does
+    |-- NotInRegister      a project, issuance, label or unit that the register does not hold
+    |-- SerialsOverlap     a unit block that shares serials with one the register holds
+    |-- MoveRefused        a status a record may not move to from the one it has
+    |-- AlreadyTokenized   a unit whose serials were tokenized before, as another token
+    |-- RangeRefused       a serial range that is not, or not wholly, the register's to retire or take back
+    |-- EventMismatch      a chain event under a coin id that was applied before with other contents
+    `-- UndoRefused        a chain event that cannot be taken back while later changes stand on it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PROBLEMS_SHOWN = 20
+"""Problems named in an error's text; the rest are counted, and all are in its `problems`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong with one field of one record: where it stands, and why it was refused."""
+
+    reason: str
+    field: str = ""
+    record: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        """`line 12, units[3], unitCount: reason`, without the parts that are not known."""
+        place = [f"line {self.line}"] if self.line is not None else []
+        place += [part for part in (self.record, self.field) if part]
+        return f"{', '.join(place)}: {self.reason}" if place else self.reason
+
+
+class EngineError(Exception):
+    """Any error of this package; its text is one sentence fit for a user."""
+
+
+class RegisterError(EngineError):
+    """The register refuses; nothing was written."""
+
+
+class RecordInvalid(RegisterError):
+    """A record that breaks the rules of the data model; `problems` names every breach."""
+
+    def __init__(self, problems: Sequence[Problem], *, headline: str = "the record is refused") -> None:
+        """Tell the first problems, keep all."""
+        self.problems = tuple(problems)
+        shown = "; ".join(str(problem) for problem in self.problems[:PROBLEMS_SHOWN])
+        rest = len(self.problems) - PROBLEMS_SHOWN
+        super().__init__(f"{headline}: {shown}" + (f"; and {rest} more" if rest > 0 else ""))
+
+
+class ImportRefused(RecordInvalid):
+    """A file of records of which at least one is refused, so none was imported."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        """Name the file, and count its problems."""
+        self.source = source
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__(problems, headline=f"nothing was imported from {source}, {count}")
+
+
+class NotInRegister(RegisterError):
+    """A project, issuance, label or unit that the register does not hold."""
+
+
+class SerialsOverlap(RegisterError):
+    """A unit block that shares serials with one the register holds."""
+
+
+class MoveRefused(RegisterError):
+    """A status that a record may not move to from the one it has."""
+
+
+class AlreadyTokenized(RegisterError):
+    """A unit whose serials were tokenized before, as another token."""
+
+
+class RangeRefused(RegisterError):
+    """A serial range that is not, or not wholly, the register's to retire or take back under that token."""
+
+
+class EventMismatch(RegisterError):
+    """A chain event under a coin id that was applied before with other contents."""
+
+
+class UndoRefused(RegisterError):
+    """A chain event that cannot be taken back while later changes stand on it."""

@@ -1,0 +1,217 @@
+"""The audit trail: every insert, change and deletion of a record leaves an entry, whoever writes and however.
+
+The entries are made by the mapper itself, below every function of this package, so no write of a record can
+forget its entry; a write outside `Register.writing`, where nobody answers for it, is refused. Entries are
+only ever added, numbered without gaps under the register's write lock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, event, insert, inspect, select, update
+from sqlalchemy.orm import Mapper, Session, object_session
+
+from tokenization_engine.register.model import AuditEntry, Record, RegisterState
+
+JsonValue = str | int | None
+_INFO_KEY = "audit_trail"
+
+
+def canonical_json(value: object) -> str:
+    """The one JSON text of a value: keys sorted, no spaces, UTF-8 as it is."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def json_value(value: object) -> JsonValue:
+    """A column's value as JSON writes it: bytes as 0x hex, dates as ISO 8601."""
+    match value:
+        case bytes():
+            return f"0x{value.hex()}"
+        case date():
+            return value.isoformat()
+        case str() | int() | None:
+            return value
+    raise TypeError(f"{value!r} has no place in a record")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One entry of the trail as it is read back; images map columns to JSON values."""
+
+    sequence: int
+    written_timestamp: int
+    author: str
+    action: str
+    kind: str
+    record_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    coin_id: bytes | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Trail:
+    """Who writes in a session and for what, and the entries it has not saved yet."""
+
+    author: str
+    timestamp: int
+    last_entry: int
+    action: str = "edit"
+    coin_id: bytes | None = None
+    unsaved: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, session: Session, *, author: str, timestamp: int) -> Trail:
+        """The trail of a session that writes; waits for, and then holds off, every other writer."""
+        last_entry = session.execute(select(RegisterState.last_entry).with_for_update()).scalar_one()
+        trail = cls(author=author, timestamp=timestamp, last_entry=last_entry)
+        session.info[_INFO_KEY] = trail
+        return trail
+
+    @classmethod
+    def of(cls, session: Session) -> Trail:
+        """The trail of a session that `Register.writing` opened."""
+        trail = session.info.get(_INFO_KEY)
+        if not isinstance(trail, Trail):
+            raise RuntimeError(  # noqa: TRY004  # not a wrong type: the session is not ours
+                "records are written in Register.writing only, where somebody answers for it"
+            )
+        return trail
+
+    @contextmanager
+    def doing(self, action: str, coin_id: bytes | None = None) -> Iterator[None]:
+        """Name what the changes inside are for, and the chain event behind them."""
+        before = (self.action, self.coin_id)
+        self.action, self.coin_id = action, coin_id
+        try:
+            yield
+        finally:
+            self.action, self.coin_id = before
+
+    def add(
+        self,
+        kind: str,
+        record_id: str,
+        before: Mapping[str, JsonValue] | None,
+        after: Mapping[str, JsonValue] | None,
+    ) -> None:
+        """Note one change, under the next number."""
+        self.last_entry += 1
+        self.unsaved.append(
+            {
+                "sequence": self.last_entry,
+                "written_timestamp": self.timestamp,
+                "author": self.author,
+                "action": self.action,
+                "kind": kind,
+                "record_id": record_id,
+                "before": None if before is None else canonical_json(before),
+                "after": None if after is None else canonical_json(after),
+                "coin_id": self.coin_id,
+            }
+        )
+
+    def save(self, session: Session) -> None:
+        """Write the pending changes and their entries, in the session's transaction."""
+        session.flush()
+        if self.unsaved:
+            session.execute(insert(AuditEntry), self.unsaved)
+            session.execute(update(RegisterState).values(last_entry=self.last_entry))
+            self.unsaved = []
+
+
+def changes(
+    session: Session,
+    *,
+    record_id: str | None = None,
+    first: int = 1,
+    last: int | None = None,
+    limit: int | None = None,
+) -> list[Change]:
+    """Entries of the trail in order: of one record or all, from number `first` to `last` (inclusive)."""
+    if _INFO_KEY in session.info:
+        Trail.of(session).save(session)
+    query = select(AuditEntry).where(AuditEntry.sequence >= first).order_by(AuditEntry.sequence).limit(limit)
+    if record_id is not None:
+        query = query.where(AuditEntry.record_id == record_id)
+    if last is not None:
+        query = query.where(AuditEntry.sequence <= last)
+    return [_change(entry) for entry in session.scalars(query)]
+
+
+def image(record: Record) -> dict[str, JsonValue]:
+    """The record's row as it stands in the session, column by column."""
+    return {column.key: json_value(getattr(record, column.key)) for column in inspect(type(record)).columns}
+
+
+def _change(entry: AuditEntry) -> Change:
+    return Change(
+        sequence=entry.sequence,
+        written_timestamp=entry.written_timestamp,
+        author=entry.author,
+        action=entry.action,
+        kind=entry.kind,
+        record_id=entry.record_id,
+        before=None if entry.before is None else json.loads(entry.before),
+        after=None if entry.after is None else json.loads(entry.after),
+        coin_id=entry.coin_id,
+    )
+
+
+def _trail_of(record: Record) -> Trail:
+    session = object_session(record)
+    assert session is not None
+    return Trail.of(session)
+
+
+def _stored_image(connection: Connection, record: Record) -> dict[str, JsonValue]:
+    table = inspect(type(record)).local_table
+    row = connection.execute(select(table).where(table.c.id == record.id)).mappings().one()
+    return {name: json_value(value) for name, value in row.items()}
+
+
+def _loaded_image(record: Record) -> dict[str, JsonValue]:
+    state = inspect(record)
+    return {
+        column.key: json_value(state.dict[column.key])
+        for column in state.mapper.columns
+        if column.key in state.dict
+    }
+
+
+@event.listens_for(Record, "before_insert", propagate=True)
+def _before_insert(_mapper: Mapper[Any], _connection: Connection, record: Record) -> None:
+    _trail_of(record)
+
+
+@event.listens_for(Record, "after_insert", propagate=True)
+def _after_insert(_mapper: Mapper[Any], _connection: Connection, record: Record) -> None:
+    columns = dict.fromkeys(column.key for column in inspect(type(record)).columns)
+    _trail_of(record).add(record.kind, record.id, None, columns | _loaded_image(record))
+
+
+@event.listens_for(Record, "before_update", propagate=True)
+def _before_update(_mapper: Mapper[Any], connection: Connection, record: Record) -> None:
+    before = _stored_image(connection, record)
+    after = before | _loaded_image(record)
+    if before != after:
+        _trail_of(record).add(record.kind, record.id, before, after)
+
+
+@event.listens_for(Record, "before_delete", propagate=True)
+def _before_delete(_mapper: Mapper[Any], connection: Connection, record: Record) -> None:
+    _trail_of(record).add(record.kind, record.id, _stored_image(connection, record), None)
+
+
+@event.listens_for(AuditEntry, "before_update")
+@event.listens_for(AuditEntry, "before_delete")
+def _refuse_change(_mapper: Mapper[Any], _connection: Connection, entry: AuditEntry) -> None:
+    raise RuntimeError(
+        f"entry {entry.sequence} of the audit trail cannot be changed: it is only ever added to"
+    )

@@ -1,0 +1,255 @@
+"""The rules a record must keep before it may become a row; every breach is named, not only the first."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from difflib import get_close_matches
+from typing import Any
+from uuid import UUID
+
+from puzzles.errors import SerialError
+from puzzles.units import MAX_SERIAL, UnitBlock, parse_serial_number
+from tokenization_engine.errors import Problem, RecordInvalid
+from tokenization_engine.register.fields import LONG_TEXT, Field, Kind
+from tokenization_engine.register.lifecycle import HELD, NEEDS_REASON, RETIRED
+from tokenization_engine.register.model import Issuance, Label, Record, Unit, block_columns
+from tokenization_engine.register.vocabulary import COUNTRIES, TOKENIZED_ON_CHIA, admitted, pick_list
+
+MADE_BY_SERVERS = frozenset({"orgUid", "timeStaged", "createdAt", "updatedAt", "serialNumberBlock"})
+"""Fields that a CAD Trust server adds to every record; on the way in they are passed over."""
+
+LOCAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,19}", re.ASCII)
+_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T00:00(?::00(?:\.0{1,6})?)?(?:Z|\+00:00)?)?", re.ASCII)
+_ASSET = re.compile(r"(?:0x)?[0-9a-f]{64}", re.ASCII)
+_QUOTED = 60
+
+
+class Refused(ValueError):
+    """A value that its field does not admit; the text is the reason."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordReader:
+    """Reads one record's fields, and keeps what it found wrong."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    record: str = ""
+    line: int | None = None
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Note a problem with the field of that name."""
+        self.problems.append(Problem(reason=reason, field=name, record=self.record, line=self.line))
+
+    def read_fields(self, fields: Iterable[Field], raw: Mapping[str, object]) -> None:
+        """Take each field's value from `raw`, by column; None where it has none."""
+        for one in fields:
+            value = raw.get(one.name)
+            if value is None or (isinstance(value, str) and not value.strip()):
+                self.values[one.column] = None
+                if one.is_required:
+                    self.refuse(one.name, "required")
+                continue
+            try:
+                self.values[one.column] = _READERS[one.kind](value, one)
+            except Refused as error:
+                self.values[one.column] = None
+                self.refuse(one.name, str(error))
+
+    def refuse_unknown(self, known: Iterable[str], raw: Mapping[str, object]) -> None:
+        """Refuse every name in `raw` that the record does not have, with the one that was meant, if one is
+        near.
+        """
+        names = list(known)
+        for name in raw:
+            if name not in names and name not in MADE_BY_SERVERS:
+                near = get_close_matches(name, names, n=1)
+                meant = f", did you mean {near[0]}?" if near else ""
+                self.refuse(quoted(name), f"no field of this record{meant}")
+
+    def read_id(self, name: str, raw: Mapping[str, object]) -> str | None:
+        """The record's own id, if the file gives it one (an export does); None if we are to make it."""
+        value = raw.get(name)
+        if value in (None, ""):
+            return None
+        if isinstance(value, str) and is_id(value):
+            return value
+        self.refuse(name, f"{quoted(value)} is no UUID: leave it out, or name the record by localName")
+        return None
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is a UUID as CAD Trust writes it."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def check_record(kind: type[Record], reader: RecordReader) -> None:
+    """The rules that join several fields of one record; `reader` has read its fields."""
+    values = reader.values
+    name = values.get("local_name")
+    if name is not None and (not LOCAL_NAME.fullmatch(name) or is_id(name)):
+        reader.refuse(
+            "localName", f"{quoted(name)} is no local name: expected letters, digits, dots and dashes"
+        )
+    if kind is Issuance:
+        _check_order(reader, "startDate", "endDate")
+    elif kind is Label:
+        _check_order(reader, "creditingPeriodStartDate", "creditingPeriodEndDate")
+        _check_order(reader, "validityPeriodStartDate", "validityPeriodEndDate")
+    elif kind is Unit:
+        _check_block(reader)
+        _check_status(reader)
+        _check_token(reader)
+
+
+def read_text(value: str, name: str) -> str:
+    """One text from a person, as the unit field of that name admits it; raises RecordInvalid."""
+    reader = RecordReader()
+    reader.read_fields([one for one in Unit.fields if one.name == name], {name: value})
+    if reader.problems:
+        raise RecordInvalid(reader.problems)
+    return str(next(iter(reader.values.values())) or "")
+
+
+def quoted(value: object) -> str:
+    """A value as a sentence may show it: quoted, on one line, cut off where it gets long."""
+    text = repr(value)
+    return text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "..."
+
+
+def _check_order(reader: RecordReader, start: str, end: str) -> None:
+    columns = {one.name: one.column for one in (*Issuance.fields, *Label.fields)}
+    first, last = reader.values[columns[start]], reader.values[columns[end]]
+    if first is not None and last is not None and last < first:
+        reader.refuse(end, f"{last} is before {start} {first}")
+
+
+def _check_block(reader: RecordReader) -> None:
+    values = reader.values
+    ours = (values["series"], values["first"], values["last"])
+    texts = (values["unit_block_start"], values["unit_block_end"])
+    refused = {problem.field for problem in reader.problems}
+    if refused & {"series", "first", "last", "unitBlockStart", "unitBlockEnd"}:
+        return
+    if (None in ours) == (None in texts) and None in ours:
+        reader.refuse(
+            "series", "required, with first and last (or unitBlockStart and unitBlockEnd in their place)"
+        )
+        return
+    try:
+        block = (
+            UnitBlock(series=ours[0], first=ours[1], last=ours[2]) if None not in ours else _block_of(*texts)
+        )
+        if None not in ours and None not in texts and _block_of(*texts) != block:
+            reader.refuse(
+                "unitBlockStart", f"says {texts[0]} to {texts[1]}, while series, first and last say {block}"
+            )
+    except SerialError as error:
+        reader.refuse("series", str(error))
+        return
+    if values["unit_count"] is not None and values["unit_count"] != block.unit_count:
+        reader.refuse("unitCount", f"{values['unit_count']}, but {block} are {block.unit_count} units")
+    values.update(block_columns(block))
+
+
+def _block_of(start: str, end: str) -> UnitBlock:
+    (series, first), (other, last) = parse_serial_number(start), parse_serial_number(end)
+    if series != other:
+        raise SerialError(f"the block begins in series {series} and ends in series {other}")
+    return UnitBlock(series=series, first=first, last=last)
+
+
+def _check_status(reader: RecordReader) -> None:
+    status = reader.values["unit_status"]
+    if status in NEEDS_REASON and reader.values["unit_status_reason"] is None:
+        reader.refuse("unitStatusReason", f"required for status {status}")
+
+
+def _check_token(reader: RecordReader) -> None:
+    values = reader.values
+    if values["marketplace"] != TOKENIZED_ON_CHIA:
+        return
+    identifier = values["marketplace_identifier"]
+    if identifier is None or not _ASSET.fullmatch(identifier):
+        reader.refuse(
+            "marketplaceIdentifier",
+            f"the asset id, 0x and 64 hex digits, is required for {TOKENIZED_ON_CHIA}",
+        )
+        return
+    asset_id = bytes.fromhex(identifier.removeprefix("0x"))
+    if values["asset_id"] not in (None, asset_id):
+        reader.refuse("assetId", "is not the asset id that marketplaceIdentifier gives")
+    if values["unit_status"] not in (HELD, RETIRED, None):
+        reader.refuse("unitStatus", f"a tokenized unit is {HELD} or {RETIRED}, not {values['unit_status']}")
+    values["asset_id"] = asset_id
+    values["marketplace_identifier"] = f"0x{asset_id.hex()}"
+
+
+def _read_text(value: object, one: Field) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # CAD Trust admits a number for a project's id
+    if not isinstance(value, str):
+        raise Refused(f"{quoted(value)} is not a text")
+    text = value.strip()
+    if len(text) > one.max_length:
+        raise Refused(f"{len(text)} characters long, at most {one.max_length} are admitted")
+    for character in text:
+        is_layout = character in "\n\r\t" and one.max_length == LONG_TEXT
+        if unicodedata.category(character) in ("Cc", "Cs") and not is_layout:
+            raise Refused(f"holds the control character U+{ord(character):04X}")
+    if one.pick_list is not None:
+        return _read_picked(text, one.pick_list)
+    return text
+
+
+def _read_picked(text: str, name: str) -> str:
+    picked = admitted(name, text)
+    if picked is not None:
+        return picked
+    if name == COUNTRIES:
+        raise Refused(f"{quoted(text)} is no country on CAD Trust's list, nor the ISO code or name of one")
+    raise Refused(f"{quoted(text)} is not one of {', '.join(pick_list(name))}")
+
+
+def _read_whole(value: object, one: Field) -> int:
+    highest = MAX_SERIAL if one.kind is Kind.SERIAL else one.highest
+    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refused(f"{quoted(value)} is not a whole number")
+    if not one.lowest <= value <= highest:
+        raise Refused(f"{quoted(value)} is not between {one.lowest} and {highest}")
+    return value
+
+
+def _read_date(value: object, _one: Field) -> date:
+    found = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is not None:
+        try:
+            return date.fromisoformat(found[1])
+        except ValueError:
+            pass
+    raise Refused(f"{quoted(value)} is not a date: expected one like 2021-12-31")
+
+
+def _read_hash(value: object, _one: Field) -> bytes:
+    if isinstance(value, str) and _ASSET.fullmatch(value):
+        return bytes.fromhex(value.removeprefix("0x"))
+    raise Refused(f"{quoted(value)} is not 0x and 64 lower-case hex digits")
+
+
+_READERS: Mapping[Kind, Callable[[object, Field], Any]] = {
+    Kind.TEXT: _read_text,
+    Kind.WHOLE: _read_whole,
+    Kind.SERIAL: _read_whole,
+    Kind.DATE: _read_date,
+    Kind.HASH: _read_hash,
+}

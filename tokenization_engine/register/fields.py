@@ -1,0 +1,151 @@
+"""The fields of CAD Trust's data model v1 that the register keeps, in one table: name, column, kind, rule.
+
+Checks, import, export and the full record are all read from here, so that they cannot disagree. Names in
+camelCase are CAD Trust's own and appear at the doors; columns are their snake_case. Required is what the deck
+stars or the API requires, whichever is stricter.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from tokenization_engine.register.vocabulary import COUNTRIES
+
+SHORT_TEXT = 255
+LINK_TEXT = 1000
+LONG_TEXT = 10_000
+
+
+class Kind(Enum):
+    """What a field's value is, in Python: TEXT str, WHOLE int, DATE date, SERIAL int (unsigned 64-bit), HASH
+    bytes.
+    """
+
+    TEXT = "text"
+    WHOLE = "whole number"
+    DATE = "date"
+    SERIAL = "serial number"
+    HASH = "32 bytes in hex"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of a record: its name at the doors, and what a value must be."""
+
+    name: str
+    kind: Kind = Kind.TEXT
+    is_required: bool = False
+    pick_list: str | None = None
+    max_length: int = SHORT_TEXT
+    lowest: int = 0
+    highest: int = 2**63 - 1
+
+    @property
+    def column(self) -> str:
+        """Name of the field's column, and of its attribute in the model."""
+        return snake_case(self.name)
+
+
+def snake_case(name: str) -> str:
+    """The snake_case of a camelCase name; capitals in a row are one word (`NDC`: `ndc`)."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _text(name: str, *, required: bool = False, pick: str | None = None, longest: int = SHORT_TEXT) -> Field:
+    return Field(name=name, is_required=required, pick_list=pick, max_length=longest)
+
+
+def _date(name: str, *, required: bool = True) -> Field:
+    return Field(name=name, kind=Kind.DATE, is_required=required)
+
+
+PROJECT_FIELDS = (
+    _text("localName", longest=64),
+    _text("currentRegistry", required=True),
+    _text("projectId", required=True),
+    _text("originProjectId", required=True),
+    _text("registryOfOrigin", required=True),
+    _text("program"),
+    _text("projectName", required=True),
+    _text("projectLink", required=True, longest=LINK_TEXT),
+    _text("projectDeveloper", required=True),
+    _text("sector", required=True),
+    _text("projectType", required=True),
+    _text("projectTags", longest=LONG_TEXT),
+    _text("coveredByNDC", required=True, pick="coveredByNDC"),
+    _text("ndcInformation"),
+    _text("projectStatus", required=True, pick="projectStatus"),
+    _date("projectStatusDate"),
+    _text("unitMetric", required=True, pick="unitMetric"),
+    _text("methodology", required=True),
+    _text("methodology2"),
+    _text("validationBody"),
+    _date("validationDate", required=False),
+    _text("description", longest=LONG_TEXT),
+)
+
+LOCATION_FIELDS = (
+    _text("localName", longest=64),
+    _text("country", required=True, pick=COUNTRIES),
+    _text("inCountryRegion"),
+    _text("geographicIdentifier", required=True),
+    _text("fileId"),
+)
+
+ISSUANCE_FIELDS = (
+    _text("localName", longest=64),
+    _date("startDate"),
+    _date("endDate"),
+    _text("verificationApproach", required=True),
+    _date("verificationReportDate"),
+    _text("verificationBody", required=True),
+)
+
+LABEL_FIELDS = (
+    _text("localName", longest=64),
+    _text("label", required=True),
+    _text("labelType", required=True, pick="labelType"),
+    _date("creditingPeriodStartDate"),
+    _date("creditingPeriodEndDate"),
+    _date("validityPeriodStartDate"),
+    _date("validityPeriodEndDate"),
+    Field(name="unitQuantity", kind=Kind.WHOLE, is_required=True),
+    _text("labelLink", required=True, longest=LINK_TEXT),
+)
+
+BLOCK_FIELDS = (
+    _text("series", longest=64),
+    Field(name="first", kind=Kind.SERIAL),
+    Field(name="last", kind=Kind.SERIAL),
+    _text("unitBlockStart"),
+    _text("unitBlockEnd"),
+    Field(name="unitCount", kind=Kind.WHOLE, is_required=True, lowest=1),
+)
+"""The serials of a unit: ours (series, first, last), or CAD Trust's two texts; on the way in either names the
+block.
+"""
+
+UNIT_FIELDS = (
+    *BLOCK_FIELDS,
+    _text("unitOwner"),
+    _text("countryJurisdictionOfOwner", required=True, pick=COUNTRIES),
+    _text("inCountryJurisdictionOfOwner"),
+    Field(name="vintageYear", kind=Kind.WHOLE, is_required=True, lowest=1900, highest=3000),
+    _text("unitType", required=True, pick="unitType"),
+    _text("marketplace"),
+    _text("marketplaceLink", longest=LINK_TEXT),
+    _text("marketplaceIdentifier"),
+    _text("unitTags", longest=LONG_TEXT),
+    _text("unitStatus", required=True, pick="unitStatus"),
+    _text("unitStatusReason", longest=LINK_TEXT),
+    _text("unitRegistryLink", required=True, longest=LINK_TEXT),
+    _text("correspondingAdjustmentDeclaration", required=True, pick="correspondingAdjustmentDeclaration"),
+    _text("correspondingAdjustmentStatus", required=True, pick="correspondingAdjustmentStatus"),
+    Field(name="assetId", kind=Kind.HASH),
+    Field(name="statusCoinId", kind=Kind.HASH),
+)
+"""The last two are ours: the token these serials became, once and for all, and the coin of the chain event
+behind the present status.
+"""

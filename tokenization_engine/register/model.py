@@ -1,0 +1,295 @@
+"""The register's tables: CAD Trust's data model v1 as far as tokenizing needs it, the audit trail, and what
+was applied.
+
+Columns follow `fields.py`. Keys are UUIDs in text made by us, as CAD Trust's are, so that no two registries
+make the same one. Ratings, co-benefits, estimations, related projects, organizations and staging are tables
+beside these, each with a foreign key to `projects`; nothing here changes when they come.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar
+from uuid import uuid4
+
+from sqlalchemy import BigInteger, ForeignKey, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from chain.database import Hash32, Timestamp, Uint64
+from puzzles.units import UnitBlock
+from tokenization_engine.register.fields import (
+    ISSUANCE_FIELDS,
+    LABEL_FIELDS,
+    LINK_TEXT,
+    LOCATION_FIELDS,
+    PROJECT_FIELDS,
+    SHORT_TEXT,
+    UNIT_FIELDS,
+    Field,
+)
+from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
+
+_SHORT = String(SHORT_TEXT)
+_LINK = String(LINK_TEXT)
+_KEY = String(36)
+
+
+def new_id() -> str:
+    """A fresh UUID (version 4) as CAD Trust writes it."""
+    return str(uuid4())
+
+
+class Base(DeclarativeBase):
+    """The register's tables; constraints are named, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Record(Base):
+    """A row that the audit trail follows: every insert, change and deletion of it leaves an entry."""
+
+    __abstract__ = True
+
+    kind: ClassVar[str]
+    id_name: ClassVar[str] = "id"
+    fields: ClassVar[tuple[Field, ...]] = ()
+
+    id: Mapped[str] = mapped_column(_KEY, primary_key=True, default=new_id)
+
+
+class _LocallyNamed:
+    local_name: Mapped[str | None] = mapped_column(String(64), unique=True)
+
+
+class Project(_LocallyNamed, Record):
+    """A mitigation activity; `id` is its CAD Trust Project ID, `project_id` the name its registry gave it."""
+
+    __tablename__ = "projects"
+    __table_args__ = (UniqueConstraint("registry_of_origin", "project_id"),)
+    kind = "project"
+    id_name = "warehouseProjectId"
+    fields = PROJECT_FIELDS
+
+    current_registry: Mapped[str] = mapped_column(_SHORT)
+    project_id: Mapped[str] = mapped_column(_SHORT)
+    origin_project_id: Mapped[str] = mapped_column(_SHORT)
+    registry_of_origin: Mapped[str] = mapped_column(_SHORT)
+    program: Mapped[str | None] = mapped_column(_SHORT)
+    project_name: Mapped[str] = mapped_column(_SHORT)
+    project_link: Mapped[str] = mapped_column(_LINK)
+    project_developer: Mapped[str] = mapped_column(_SHORT)
+    sector: Mapped[str] = mapped_column(_SHORT)
+    project_type: Mapped[str] = mapped_column(_SHORT)
+    project_tags: Mapped[str | None] = mapped_column(Text)
+    covered_by_ndc: Mapped[str] = mapped_column(_SHORT)
+    ndc_information: Mapped[str | None] = mapped_column(_SHORT)
+    project_status: Mapped[str] = mapped_column(_SHORT)
+    project_status_date: Mapped[date]
+    unit_metric: Mapped[str] = mapped_column(_SHORT)
+    methodology: Mapped[str] = mapped_column(_SHORT)
+    methodology2: Mapped[str | None] = mapped_column(_SHORT)
+    validation_body: Mapped[str | None] = mapped_column(_SHORT)
+    validation_date: Mapped[date | None]
+    description: Mapped[str | None] = mapped_column(Text)
+
+    locations: Mapped[list[ProjectLocation]] = relationship(
+        back_populates="project", order_by="ProjectLocation.id"
+    )
+    issuances: Mapped[list[Issuance]] = relationship(back_populates="project", order_by="Issuance.id")
+    labels: Mapped[list[Label]] = relationship(back_populates="project", order_by="Label.id")
+
+
+class ProjectLocation(_LocallyNamed, Record):
+    """Where a project stands; its country is the host country."""
+
+    __tablename__ = "project_locations"
+    kind = "projectLocation"
+    fields = LOCATION_FIELDS
+
+    warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    country: Mapped[str] = mapped_column(_SHORT)
+    in_country_region: Mapped[str | None] = mapped_column(_SHORT)
+    geographic_identifier: Mapped[str] = mapped_column(_SHORT)
+    file_id: Mapped[str | None] = mapped_column(_SHORT)
+
+    project: Mapped[Project] = relationship(back_populates="locations")
+
+
+class Issuance(_LocallyNamed, Record):
+    """The registry's own issuance : a verified period, and the units it was credited."""
+
+    __tablename__ = "issuances"
+    kind = "issuance"
+    fields = ISSUANCE_FIELDS
+
+    warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    start_date: Mapped[date]
+    end_date: Mapped[date]
+    verification_approach: Mapped[str] = mapped_column(_SHORT)
+    verification_report_date: Mapped[date]
+    verification_body: Mapped[str] = mapped_column(_SHORT)
+
+    project: Mapped[Project] = relationship(back_populates="issuances")
+
+
+class Label(_LocallyNamed, Record):
+    """A label that an agency gave a project's units, such as a letter of authorization."""
+
+    __tablename__ = "labels"
+    kind = "label"
+    fields = LABEL_FIELDS
+
+    warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    label: Mapped[str] = mapped_column(_SHORT)
+    label_type: Mapped[str] = mapped_column(_SHORT)
+    crediting_period_start_date: Mapped[date]
+    crediting_period_end_date: Mapped[date]
+    validity_period_start_date: Mapped[date]
+    validity_period_end_date: Mapped[date]
+    unit_quantity: Mapped[int] = mapped_column(BigInteger)
+    label_link: Mapped[str] = mapped_column(_LINK)
+
+    project: Mapped[Project] = relationship(back_populates="labels")
+
+
+class LabelUnit(Record):
+    """A label on a unit."""
+
+    __tablename__ = "label_units"
+    __table_args__ = (UniqueConstraint("warehouse_unit_id", "label_id"),)
+    kind = "label_unit"
+
+    warehouse_unit_id: Mapped[str] = mapped_column(ForeignKey("units.id"))
+    label_id: Mapped[str] = mapped_column(ForeignKey("labels.id"), index=True)
+
+    label: Mapped[Label] = relationship()
+
+
+class Unit(Record):
+    """A unit record: a block of serials with one vintage, owner and status."""
+
+    __tablename__ = "units"
+    __table_args__ = (UniqueConstraint("series", "first"),)
+    kind = "unit"
+    id_name = "warehouseUnitId"
+    fields = UNIT_FIELDS
+
+    issuance_id: Mapped[str] = mapped_column(ForeignKey("issuances.id"), index=True)
+    project_location_id: Mapped[str | None] = mapped_column(ForeignKey("project_locations.id"), index=True)
+    series: Mapped[str] = mapped_column(String(64))
+    first: Mapped[int] = mapped_column(Uint64)
+    last: Mapped[int] = mapped_column(Uint64)
+    unit_block_start: Mapped[str] = mapped_column(_SHORT)
+    unit_block_end: Mapped[str] = mapped_column(_SHORT)
+    unit_count: Mapped[int] = mapped_column(BigInteger)
+    unit_owner: Mapped[str | None] = mapped_column(_SHORT)
+    country_jurisdiction_of_owner: Mapped[str] = mapped_column(_SHORT)
+    in_country_jurisdiction_of_owner: Mapped[str | None] = mapped_column(_SHORT)
+    vintage_year: Mapped[int] = mapped_column(Integer, index=True)
+    unit_type: Mapped[str] = mapped_column(_SHORT)
+    marketplace: Mapped[str | None] = mapped_column(_SHORT)
+    marketplace_link: Mapped[str | None] = mapped_column(_LINK)
+    marketplace_identifier: Mapped[str | None] = mapped_column(_SHORT)
+    unit_tags: Mapped[str | None] = mapped_column(Text)
+    unit_status: Mapped[str] = mapped_column(_SHORT, index=True)
+    unit_status_reason: Mapped[str | None] = mapped_column(_LINK)
+    unit_registry_link: Mapped[str] = mapped_column(_LINK)
+    corresponding_adjustment_declaration: Mapped[str] = mapped_column(_SHORT)
+    corresponding_adjustment_status: Mapped[str] = mapped_column(_SHORT)
+    asset_id: Mapped[bytes | None] = mapped_column(Hash32, index=True)
+    status_coin_id: Mapped[bytes | None] = mapped_column(Hash32, index=True)
+
+    issuance: Mapped[Issuance] = relationship()
+    location: Mapped[ProjectLocation | None] = relationship()
+    label_units: Mapped[list[LabelUnit]] = relationship(order_by="LabelUnit.label_id", cascade="all")
+
+    @property
+    def block(self) -> UnitBlock:
+        """The unit's serials."""
+        return UnitBlock(series=self.series, first=self.first, last=self.last)
+
+    def set_block(self, block: UnitBlock) -> None:
+        """Give the unit these serials, with the count and CAD Trust's texts that follow from them."""
+        for column, value in block_columns(block).items():
+            setattr(self, column, value)
+
+    @property
+    def is_tokenized(self) -> bool:
+        """Whether the unit lives as a token: tokenized, and not taken back."""
+        return self.marketplace == TOKENIZED_ON_CHIA and self.asset_id is not None
+
+    @property
+    def label_ids(self) -> list[str]:
+        """Ids of the labels on the unit, in order."""
+        return sorted(link.label_id for link in self.label_units)
+
+
+class AuditEntry(Base):
+    """One entry of the audit trail: who wrote which row when, why, and how it read before and after
+    (canonical JSON).
+    """
+
+    __tablename__ = "audit_trail"
+
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    written_timestamp: Mapped[int] = mapped_column(Timestamp)
+    author: Mapped[str] = mapped_column(_SHORT)
+    action: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(32))
+    record_id: Mapped[str] = mapped_column(_KEY, index=True)
+    before: Mapped[str | None] = mapped_column(Text)
+    after: Mapped[str | None] = mapped_column(Text)
+    coin_id: Mapped[bytes | None] = mapped_column(Hash32, index=True)
+    entry_hash: Mapped[bytes | None] = mapped_column(Hash32)
+
+
+class ChainEventApplied(Base):
+    """An event of the chain that the register has taken in, by its coin: once, in the transaction of its
+    rows.
+    """
+
+    __tablename__ = "chain_events_applied"
+
+    coin_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    asset_id: Mapped[bytes] = mapped_column(Hash32, index=True)
+    series: Mapped[str] = mapped_column(String(64))
+    first: Mapped[int] = mapped_column(Uint64)
+    last: Mapped[int] = mapped_column(Uint64)
+    height: Mapped[int] = mapped_column(BigInteger, index=True)
+    applied_timestamp: Mapped[int] = mapped_column(Timestamp)
+    first_entry: Mapped[int] = mapped_column(BigInteger)
+    last_entry: Mapped[int] = mapped_column(BigInteger)
+
+
+class RegisterState(Base):
+    """The one row every writer takes first: it holds off the next writer, and numbers the audit trail."""
+
+    __tablename__ = "register_state"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    last_entry: Mapped[int] = mapped_column(BigInteger)
+
+
+RECORD_KINDS: tuple[type[Record], ...] = (Project, ProjectLocation, Issuance, Label, Unit, LabelUnit)
+"""Every kind of record, parents before children."""
+
+
+def block_columns(block: UnitBlock) -> dict[str, str | int]:
+    """The columns of a unit that follow from its block."""
+    start, _, end = str(block).partition(" to ")
+    return {
+        "series": block.series,
+        "first": block.first,
+        "last": block.last,
+        "unit_block_start": start,
+        "unit_block_end": end,
+        "unit_count": block.unit_count,
+    }

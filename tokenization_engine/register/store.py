@@ -1,0 +1,59 @@
+"""The register as one thing to open: who may write, one at a time, and who only looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from chain import database
+from tokenization_engine.register.audit import Trail
+
+MIGRATIONS = "tokenization_engine.migrations"
+
+
+def wall_clock() -> int:
+    """The present, in unix seconds: when a person or program wrote an entry, not when a block was made."""
+    return int(time.time())
+
+
+class Register:
+    """An open register. Read in `reading`, write in `writing`; every function of this package takes such a
+    session.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], int] = wall_clock) -> None:
+        """Take an engine whose schema is up to date."""
+        self.engine = engine
+        self._clock = clock
+
+    @classmethod
+    def open(cls, url: str, *, clock: Callable[[], int] = wall_clock) -> Register:
+        """The register in the database at `url`, made if it is not there; raises a StoreError if it cannot
+        serve.
+        """
+        return cls(database.open_database(url, MIGRATIONS), clock=clock)
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """A session that only reads."""
+        return database.reading(self.engine)
+
+    @contextmanager
+    def writing(self, author: str) -> Iterator[Session]:
+        """A session that writes in the name of `author`, alone: all of it is committed at the end, or
+        nothing.
+
+        What it checks (serials free, event not applied) cannot change under it, so two writers never slip
+        past each other's checks.
+        """
+        with database.writing(self.engine) as session:
+            trail = Trail.begin(session, author=author, timestamp=self._clock())
+            yield session
+            trail.save(session)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
