@@ -1,0 +1,1 @@
+"""Alembic scripts that bring the wallet's store up to date."""
