@@ -1,0 +1,151 @@
+"""A thin door to chia's CAT2: puzzle hashes, spends of a ring, and reading a CAT spend that a stranger may make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chia.types.blockchain_format.program import Program
+from chia.wallet.cat_wallet.cat_utils import (
+    SpendableCAT,
+    construct_cat_puzzle,
+    unsigned_spend_bundle_for_spendable_cats,
+)
+from chia.wallet.lineage_proof import LineageProof
+from chia.wallet.util.curry_and_treehash import (
+    calculate_hash_of_quoted_mod_hash,
+    curry_and_treehash,
+    shatree_atom,
+)
+from chia_puzzles_py.programs import CAT_PUZZLE, CAT_PUZZLE_HASH
+from chia_rs import Coin, CoinSpend
+from chia_rs.sized_bytes import bytes32
+
+from puzzles.units import AssetId, Mojos, PuzzleHash
+
+CAT_MOD = Program.from_bytes(CAT_PUZZLE)
+CAT_MOD_HASH = bytes32(CAT_PUZZLE_HASH)
+TAIL_MARKER = -113
+"""Amount of the magic CREATE_COIN by which an inner puzzle asks its CAT to run the TAIL."""
+
+_QUOTED_CAT_MOD = calculate_hash_of_quoted_mod_hash(CAT_MOD_HASH)
+_CAT_MOD_HASH_HASH = shatree_atom(CAT_MOD_HASH)
+
+
+def cat_puzzle_hash(asset_id: AssetId, inner_puzzle_hash: PuzzleHash) -> PuzzleHash:
+    """The full puzzle hash of a coin of that token around that inner puzzle, 32 bytes each."""
+    return PuzzleHash(
+        bytes(
+            curry_and_treehash(
+                _QUOTED_CAT_MOD,
+                _CAT_MOD_HASH_HASH,
+                shatree_atom(bytes32(asset_id)),
+                bytes32(inner_puzzle_hash),
+            )
+        )
+    )
+
+
+def cat_puzzle(asset_id: AssetId, inner_puzzle: Program) -> Program:
+    """The full puzzle of a coin of that token."""
+    return construct_cat_puzzle(CAT_MOD, bytes32(asset_id), inner_puzzle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatSpend:
+    """One coin of a ring. `lineage_proof` is None for an eve coin; `delta` is the mojos that its TAIL may add."""
+
+    coin: Coin
+    asset_id: AssetId
+    inner_puzzle: Program
+    inner_solution: Program
+    lineage_proof: LineageProof | None = None
+    delta: int = 0
+
+
+def cat_ring(spends: Sequence[CatSpend]) -> list[CoinSpend]:
+    """The coin spends of one ring, in the given order; chia's own code builds the ring."""
+    bundle = unsigned_spend_bundle_for_spendable_cats(
+        CAT_MOD,
+        [
+            SpendableCAT(
+                coin=spend.coin,
+                limitations_program_hash=bytes32(spend.asset_id),
+                inner_puzzle=spend.inner_puzzle,
+                inner_solution=spend.inner_solution,
+                limitations_solution=Program.to(0),
+                lineage_proof=spend.lineage_proof or LineageProof(),
+                extra_delta=spend.delta,
+            )
+            for spend in spends
+        ],
+    )
+    return list(bundle.coin_spends)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatReading:
+    """What a CAT coin's spend shows: its token, inner puzzle and solution, extra delta, and claimed lineage."""
+
+    asset_id: AssetId
+    inner_puzzle: Program
+    inner_solution: Program
+    delta: int
+    has_lineage: bool
+
+
+def read_cat_spend(spend: CoinSpend) -> CatReading | None:
+    """The spend as a CAT's, or None if its puzzle is not exactly the standard CAT2 with three curried values.
+
+    The mod is compared whole: chia's own matcher accepts a CAT with a false mod hash curried in.
+    """
+    puzzle = Program.from_bytes(bytes(spend.puzzle_reveal))
+    mod, curried = puzzle.uncurry()
+    if mod != CAT_MOD:
+        return None
+    values = list_items(curried)
+    if values is None or len(values) != 3 or values[0].atom != CAT_MOD_HASH:
+        return None
+    asset_id = values[1].atom
+    if asset_id is None or len(asset_id) != 32:
+        return None
+    solution = list_items(Program.from_bytes(bytes(spend.solution)))
+    if solution is None or len(solution) < 7 or solution[6].atom is None:
+        return None
+    return CatReading(
+        asset_id=AssetId(asset_id),
+        inner_puzzle=values[2],
+        inner_solution=solution[0],
+        delta=int.from_bytes(solution[6].atom, "big", signed=True),
+        has_lineage=solution[1].pair is not None,
+    )
+
+
+def list_items(tree: Program, limit: int = 100_000) -> list[Program] | None:
+    """The items of a proper list, or None if the tree is none or longer than the limit."""
+    items: list[Program] = []
+    while tree.pair is not None:
+        if len(items) >= limit:
+            return None
+        items.append(Program(tree.pair[0]))
+        tree = Program(tree.pair[1])
+    return items if tree.atom == b"" else None
+
+
+def lineage_proof(parent: Coin, parent_inner_puzzle_hash: PuzzleHash) -> LineageProof:
+    """The proof that a child of this token coin needs to be spent."""
+    return LineageProof(
+        parent_name=parent.parent_coin_info,
+        inner_puzzle_hash=bytes32(parent_inner_puzzle_hash),
+        amount=parent.amount,
+    )
+
+
+def payment(puzzle_hash: PuzzleHash, amount: Mojos) -> Program:
+    """CREATE_COIN with the receiver's puzzle hash as its hint, as every wallet writes it."""
+    return Program.to([51, puzzle_hash, amount, [puzzle_hash]])
+
+
+def run_tail(tail: Program, tail_solution: Program) -> Program:
+    """The condition by which an inner puzzle asks its CAT to run the TAIL."""
+    return Program.to([51, 0, TAIL_MARKER, tail, tail_solution])

@@ -1,0 +1,236 @@
+"""Read any coin spend: what did it do to a registry or a token?
+
+A reader holds the thread of lineage: it asks only about the newest coin of a genuine registry, or about a coin that
+it knows to be a token's. From there everything is recomputed: a puzzle hash is never believed because it looks right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+from chia.types.blockchain_format.program import Program
+from chia_rs import Coin, CoinSpend
+from chia_rs.sized_bytes import bytes32
+from chia_rs.sized_ints import uint64
+
+from puzzles.cat import TAIL_MARKER, CatReading, cat_puzzle_hash, list_items, read_cat_spend
+from puzzles.errors import MalformedSpend
+from puzzles.fields import Fields, read_fields
+from puzzles.registry_ledger import ISSUE, LedgerReading, read_ledger
+from puzzles.retirement import receipt_coin
+from puzzles.singleton import read_singleton_spend, singleton_puzzle_hash
+from puzzles.unit_block_tail import Token, read_tail_solution
+from puzzles.units import AssetId, CoinId, LauncherId, PuzzleHash
+
+REMARK = b"\x01"
+CREATE_COIN = b"\x33"
+SEND_MESSAGE = b"\x42"
+LEDGER_MODE = b"\x13"
+ISSUE_OPCODE = ISSUE.to_bytes(1, "big", signed=True)
+TAIL_AMOUNT = TAIL_MARKER.to_bytes(1, "big", signed=True)
+MAX_COST = 11_000_000_000
+"""CLVM cost of a whole block: nothing on chain can cost more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issuance:
+    """An issue that the ledger let through: token, the eve coin's full puzzle hash and amount, and the tree's step."""
+
+    token: Token
+    eve_puzzle_hash: PuzzleHash
+    amount: int
+    start: bytes
+    end: bytes
+    before: bytes
+    path: int
+    place: tuple[int, bytes] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrySpend:
+    """What one spend of a registry's coin did. `next_coin` is None if the registry ended with it."""
+
+    registry: LauncherId
+    ledger: LedgerReading
+    issuances: tuple[Issuance, ...]
+    statements: tuple[Fields, ...]
+    next_coin: Coin | None
+    next_owners_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenChild:
+    """A token coin made by a token coin's spend; `inner_puzzle_hash` is its holder."""
+
+    coin: Coin
+    inner_puzzle_hash: PuzzleHash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retirement:
+    """Whole units burnt by their holder: delta in negative mojos, the record, and the receipt coin it left."""
+
+    delta: int
+    record: Program
+    receipt: Coin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detokenization:
+    """Whole units handed back to the registry: delta in negative mojos."""
+
+    delta: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSpend:
+    """What one spend of a token coin did: a transfer to its children, and perhaps a burn."""
+
+    asset_id: AssetId
+    holder: PuzzleHash
+    children: tuple[TokenChild, ...]
+    burn: Retirement | Detokenization | None
+
+
+def read_registry_spend(spend: CoinSpend) -> RegistrySpend | None:
+    """What the spend of a registry's coin did, or None if it is no ledger of ours in a singleton.
+
+    The caller knows the coin to be the newest of a genuine registry. Raises MalformedSpend if the ledger's own run
+    and the owner's disagree, which no spend on chain can make them do.
+    """
+    singleton = read_singleton_spend(spend)
+    if singleton is None:
+        return None
+    ledger = read_ledger(singleton.inner_puzzle, singleton.inner_solution)
+    if ledger is None or ledger.registry != singleton.launcher_id:
+        return None
+    asked = [tree for opcode, tree in _conditions(ledger.owner_puzzle, ledger.owner_solution) if opcode == ISSUE_OPCODE]
+    messages: list[tuple[bytes, int]] = []
+    statements: list[Fields] = []
+    next_coin, next_owners = None, b""
+    for opcode, condition in _conditions(singleton.inner_puzzle, singleton.inner_solution):
+        if opcode == REMARK:
+            assert condition.pair is not None
+            statements.append(read_fields(Program(condition.pair[1])))
+            continue
+        args = list_items(condition)
+        if args is None:
+            continue
+        if opcode == SEND_MESSAGE and len(args) == 5 and args[1].atom == LEDGER_MODE:
+            messages.append((args[3].atom or b"", args[4].as_int()))
+        elif opcode == CREATE_COIN and args[2].as_int() % 2 == 1:
+            inner_hash = PuzzleHash(args[1].atom or b"")
+            next_coin = _singleton_child(spend.coin, ledger.registry, inner_hash, args[2].as_int())
+    for condition_of_owner in _conditions(ledger.owner_puzzle, ledger.owner_solution):
+        opcode, condition = condition_of_owner
+        args = list_items(condition, limit=8) if opcode == CREATE_COIN else None
+        if args is not None and len(args) >= 3 and args[2].as_int() % 2 == 1:
+            next_owners = args[1].atom or b""
+    issuances = tuple(_issuance(ledger.registry, tree) for tree in asked)
+    if [(bytes(each.eve_puzzle_hash), each.amount) for each in issuances] != messages:
+        raise MalformedSpend(
+            f"the messages of registry {ledger.registry.hex()} are not those of the issues it asked for"
+        )
+    return RegistrySpend(
+        registry=ledger.registry,
+        ledger=ledger,
+        issuances=issuances,
+        statements=tuple(statements),
+        next_coin=next_coin,
+        next_owners_hash=next_owners,
+    )
+
+
+def _singleton_child(parent: Coin, registry: LauncherId, inner_puzzle_hash: PuzzleHash, amount: int) -> Coin:
+    return Coin(parent.name(), bytes32(singleton_puzzle_hash(registry, inner_puzzle_hash)), uint64(amount))
+
+
+def _issuance(registry: LauncherId, condition: Program) -> Issuance:
+    """One ISSUE condition that the ledger accepted: (ISSUE before after path siblings place inner_hash . block)."""
+    parts: list[Program] = []
+    rest = condition
+    for _ in range(7):
+        if rest.pair is None:
+            raise MalformedSpend("an issue of the registry has too few parts")
+        parts.append(Program(rest.pair[0]))
+        rest = Program(rest.pair[1])
+    token = Token(registry=registry, block=rest)
+    reading = token.reading
+    place = None
+    if parts[5].pair is not None:
+        path, more = Program(parts[5].pair[0]), Program(parts[5].pair[1])
+        leaf = Program(more.pair[1]).atom if more.pair is not None else None
+        place = (path.as_int(), leaf or b"")
+    series_hash = sha256(reading.series).digest()
+    return Issuance(
+        token=token,
+        eve_puzzle_hash=cat_puzzle_hash(token.asset_id, PuzzleHash(parts[6].atom or b"")),
+        amount=1000 * (reading.end - reading.first),
+        start=series_hash + reading.first.to_bytes(8, "big"),
+        end=series_hash + reading.end.to_bytes(8, "big"),
+        before=parts[1].atom or b"",
+        path=parts[3].as_int(),
+        place=place,
+    )
+
+
+def read_token_spend(spend: CoinSpend, *, asset_id: AssetId, issuance_hash: bytes) -> TokenSpend:
+    """What the spend of a coin known to be this token's did; raises MalformedSpend if it is not one."""
+    reading = read_cat_spend(spend)
+    holder = PuzzleHash(bytes(reading.inner_puzzle.get_tree_hash())) if reading is not None else PuzzleHash(b"")
+    if reading is None or reading.asset_id != asset_id or not _is_at(spend.coin, asset_id, holder):
+        raise MalformedSpend(f"the coin {spend.coin.name().hex()} is not a coin of the token {asset_id.hex()}")
+    children: list[TokenChild] = []
+    tail_solution: Program | None = None
+    coin_id = spend.coin.name()
+    for opcode, condition in _conditions(reading.inner_puzzle, reading.inner_solution):
+        if opcode != CREATE_COIN:
+            continue
+        args = _first_items(condition, 5)
+        if len(args) < 3:
+            continue
+        if args[2].atom == TAIL_AMOUNT:
+            tail_solution = args[4] if len(args) > 4 else Program.to(0)
+            continue
+        inner_hash = PuzzleHash(args[1].atom or b"")
+        coin = Coin(coin_id, bytes32(cat_puzzle_hash(asset_id, inner_hash)), uint64(args[2].as_int()))
+        children.append(TokenChild(coin=coin, inner_puzzle_hash=inner_hash))
+    burn = _burn(reading, CoinId(bytes(coin_id)), tail_solution, issuance_hash)
+    return TokenSpend(asset_id=asset_id, holder=holder, children=tuple(children), burn=burn)
+
+
+def _is_at(coin: Coin, asset_id: AssetId, holder: PuzzleHash) -> bool:
+    return bytes(coin.puzzle_hash) == bytes(cat_puzzle_hash(asset_id, holder))
+
+
+def _burn(
+    reading: CatReading, coin_id: CoinId, tail_solution: Program | None, issuance_hash: bytes
+) -> Retirement | Detokenization | None:
+    """The last TAIL condition decides, as it does in the CAT; a burn is minus the coin's extra delta, once a coin."""
+    if reading.delta >= 0 or tail_solution is None:
+        return None
+    record = read_tail_solution(tail_solution, issuance_hash).record
+    if record is None:
+        return Detokenization(delta=reading.delta)
+    return Retirement(delta=reading.delta, record=record, receipt=receipt_coin(coin_id, reading.delta, record))
+
+
+def _conditions(puzzle: Program, solution: Program) -> Iterator[tuple[bytes, Program]]:
+    """Opcode (as bytes) and whole condition of everything that the puzzle puts out."""
+    _, result = puzzle.run_with_cost(MAX_COST, solution)
+    while result.pair is not None:
+        condition = Program(result.pair[0])
+        result = Program(result.pair[1])
+        opcode = Program(condition.pair[0]).atom if condition.pair is not None else None
+        if opcode is not None:
+            yield opcode, condition
+
+
+def _first_items(tree: Program, count: int) -> list[Program]:
+    items: list[Program] = []
+    while tree.pair is not None and len(items) < count:
+        items.append(Program(tree.pair[0]))
+        tree = Program(tree.pair[1])
+    return items

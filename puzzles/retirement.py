@@ -1,0 +1,95 @@
+"""Retirements: the record's vocabulary, the receipt coin that each one leaves, and the spend that seals it.
+
+The receipt's puzzle is `(q (REMARK delta . record))`, amount 0: anyone may spend it, to nothing, and its spend prints
+what was retired and why. Its coin id commits to token, holder's coin, amount and record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chia.types.blockchain_format.program import Program
+from chia_rs import Coin, CoinSpend
+from chia_rs.sized_bytes import bytes32
+from chia_rs.sized_ints import uint64
+
+from puzzles.errors import RecordError
+from puzzles.fields import PrivateField, canonical_text, write_fields
+from puzzles.units import CoinId, PuzzleHash
+
+REMARK = 1
+
+RECORD_KEYS = {
+    "beneficiary_name": "who may claim the units: name",
+    "beneficiary_id": "who may claim the units: identifier, such as a company number or LEI",
+    "beneficiary_country": "country of the beneficiary, ISO 3166-1 alpha-2",
+    "beneficiary_address": "address that the beneficiary wants named",
+    "retired_by": "who retired the units, if on behalf of the beneficiary",
+    "purpose": "what the units are used for, such as voluntary, NDC, OIMP or compliance scheme",
+    "reporting_period": "the period the claim is for, such as 2025 or 2025-01-01/2025-12-31",
+    "reason": "why the units are retired, in free text",
+    "message": "free text",
+    "reference": "the retiring party's own reference, such as an invoice number",
+}
+"""The one documented vocabulary of a retirement record; a reader keeps and flags other keys."""
+
+
+def write_record(public: dict[str, str], committed: tuple[PrivateField, ...] = ()) -> Program:
+    """The record on chain, in the vocabulary's order; raises RecordError for a key outside it or a value not canonical.
+
+    An empty record is allowed: a retirement for whoever holds the key.
+    """
+    unknown = sorted(set(public) | {field.key for field in committed}) if (public or committed) else []
+    for key in unknown:
+        if key not in RECORD_KEYS:
+            raise RecordError(f"{key!r} is no field of a retirement record: expected one of {', '.join(RECORD_KEYS)}")
+    order = list(RECORD_KEYS)
+    ordered = [(key, canonical_text(public[key])) for key in order if key in public]
+    return write_fields(ordered, sorted(committed, key=lambda field: order.index(field.key)))
+
+
+def receipt_puzzle(delta: int, record: Program) -> Program:
+    """`(q (REMARK delta . record))`: delta is minus the mojos retired."""
+    return Program.to((1, [(REMARK, (delta, record))]))
+
+
+def receipt_coin(parent_id: CoinId, delta: int, record: Program) -> Coin:
+    """The coin that a retirement by this token coin leaves."""
+    return Coin(bytes32(parent_id), receipt_puzzle(delta, record).get_tree_hash(), uint64(0))
+
+
+def seal(receipt: Coin, delta: int, record: Program) -> CoinSpend:
+    """The spend of an open receipt: no signature, no outputs, by anyone."""
+    return CoinSpend(receipt, receipt_puzzle(delta, record).to_serialized(), Program.to(0).to_serialized())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptReading:
+    """What a receipt's puzzle prints: delta (negative mojos) and the record."""
+
+    delta: int
+    record: Program
+
+
+def read_receipt_puzzle(puzzle: Program) -> ReceiptReading | None:
+    """Delta and record, or None if this is no receipt's puzzle; rebuilt and compared whole by the caller's coin id."""
+    if puzzle.pair is None or Program(puzzle.pair[0]).atom != b"\x01":
+        return None
+    conditions = Program(puzzle.pair[1])
+    if conditions.pair is None or Program(conditions.pair[1]).atom != b"":
+        return None
+    remark = Program(conditions.pair[0])
+    if remark.pair is None or Program(remark.pair[0]).atom != b"\x01":
+        return None
+    body = Program(remark.pair[1])
+    if body.pair is None:
+        return None
+    delta = Program(body.pair[0]).atom
+    if delta is None:
+        return None
+    return ReceiptReading(delta=int.from_bytes(delta, "big", signed=True), record=Program(body.pair[1]))
+
+
+def receipt_puzzle_hash(delta: int, record: Program) -> PuzzleHash:
+    """Puzzle hash of the receipt."""
+    return PuzzleHash(bytes(receipt_puzzle(delta, record).get_tree_hash()))
