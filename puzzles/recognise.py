@@ -57,6 +57,7 @@ class RegistrySpend:
     issuances: tuple[Issuance, ...]
     statements: tuple[Fields, ...]
     next_coin: Coin | None
+    next_inner_puzzle_hash: PuzzleHash | None
     next_owners_hash: bytes
 
 
@@ -110,6 +111,7 @@ def read_registry_spend(spend: CoinSpend) -> RegistrySpend | None:
     messages: list[tuple[bytes, int]] = []
     statements: list[Fields] = []
     next_coin, next_owners = None, b""
+    next_inner: PuzzleHash | None = None
     for opcode, condition in _conditions(singleton.inner_puzzle, singleton.inner_solution):
         if opcode == REMARK:
             assert condition.pair is not None
@@ -121,8 +123,8 @@ def read_registry_spend(spend: CoinSpend) -> RegistrySpend | None:
         if opcode == SEND_MESSAGE and len(args) == 5 and args[1].atom == LEDGER_MODE:
             messages.append((args[3].atom or b"", args[4].as_int()))
         elif opcode == CREATE_COIN and args[2].as_int() % 2 == 1:
-            inner_hash = PuzzleHash(args[1].atom or b"")
-            next_coin = _singleton_child(spend.coin, ledger.registry, inner_hash, args[2].as_int())
+            next_inner = PuzzleHash(args[1].atom or b"")
+            next_coin = _singleton_child(spend.coin, ledger.registry, next_inner, args[2].as_int())
     for condition_of_owner in _conditions(ledger.owner_puzzle, ledger.owner_solution):
         opcode, condition = condition_of_owner
         args = list_items(condition, limit=8) if opcode == CREATE_COIN else None
@@ -139,6 +141,7 @@ def read_registry_spend(spend: CoinSpend) -> RegistrySpend | None:
         issuances=issuances,
         statements=tuple(statements),
         next_coin=next_coin,
+        next_inner_puzzle_hash=next_inner,
         next_owners_hash=next_owners,
     )
 
