@@ -49,15 +49,11 @@ class Connection(FullNodeRpcClient):
                 "set CARBON_CHIA_ROOT to the node's own CHIA_ROOT, or leave it out for a public endpoint"
             ) from error
         except aiohttp.ContentTypeError as error:
-            raise AnswerMalformed(
-                f"the node at {self.url} answered {path} with something that is not JSON"
-            ) from error
+            raise AnswerMalformed(f"the node at {self.url} answered {path} with something that is not JSON") from error
         except aiohttp.ClientResponseError as error:
             raise self._http_failure(path, error.status) from error
         except TimeoutError as error:
-            raise NodeDown(
-                f"the node at {self.url} did not answer {path} in time: busy, or the wrong URL?"
-            ) from error
+            raise NodeDown(f"the node at {self.url} did not answer {path} in time: busy, or the wrong URL?") from error
         except aiohttp.ClientConnectionError as error:
             raise self._unreachable(error) from error
         except (
@@ -75,24 +71,23 @@ class Connection(FullNodeRpcClient):
     def _http_failure(self, path: str, status: int) -> AnswerMalformed | NodeDown:
         """What an HTTP status says: too many questions, a server in trouble, or no full node at all."""
         if status == 429 or status >= 500:
-            return NodeDown(
-                f"the node at {self.url} refused {path} with HTTP status {status}: try again later"
-            )
+            return NodeDown(f"the node at {self.url} refused {path} with HTTP status {status}: try again later")
         return AnswerMalformed(
-            f"{self.url} answered {path} with HTTP status {status}: expected a full node's RPC there, check the URL"
+            f"{self.url} answered {path} with HTTP status {status}: expected a full node's RPC, check the URL"
         )
 
     def _unreachable(self, error: aiohttp.ClientConnectionError) -> NodeDown | WrongCertificates:
         """A refused connection, or a TLS node that hung up on a client without its certificate."""
-        hung_up = isinstance(
-            error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError
-        ) and not isinstance(error, aiohttp.ClientConnectorError)
+        hung_up = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and not isinstance(
+            error, aiohttp.ClientConnectorError
+        )
         if hung_up and self.url.startswith("https:"):
             return WrongCertificates(
                 f"the node at {self.url} hung up on us, as a node does that does not know our certificate: "
                 "set CARBON_CHIA_ROOT to the node's own CHIA_ROOT"
             )
-        return NodeDown(f"no node answers at {self.url} ({_reason(error)}): start it, or set CARBON_NODE_URL")
+        reason = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else _reason(error)
+        return NodeDown(f"no node answers at {self.url} ({reason}): start it, or set CARBON_NODE_URL")
 
 
 def _reason(error: BaseException) -> str:
@@ -125,7 +120,7 @@ def client_certificates(settings: NodeSettings) -> ssl.SSLContext | None:
     root = Path(settings.chia_root).expanduser()
     if not (root / "config" / "config.yaml").is_file():
         raise WrongCertificates(
-            f"{root} holds no config/config.yaml: expected a node's CHIA_ROOT, such as ~/.chia/{settings.network}"
+            f"{root} holds no config/config.yaml: expected a CHIA_ROOT such as ~/.chia/{settings.network}"
         )
     try:
         config = load_config(root, "config.yaml", exit_on_error=False)
@@ -134,8 +129,8 @@ def client_certificates(settings: NodeSettings) -> ssl.SSLContext | None:
         return ssl_context_for_client(*authority, *own)
     except (OSError, ssl.SSLError, ValueError, KeyError, TypeError) as error:
         raise WrongCertificates(
-            f"the certificates in {root} cannot be used ({_reason(error)}): run `chia init --fix-ssl-permissions` "
-            "there, or name the CHIA_ROOT of the node that is asked"
+            f"the certificates in {root} cannot be used ({_reason(error)}): "
+            "run `chia init --fix-ssl-permissions` there, or name the CHIA_ROOT of the node that is asked"
         ) from error
 
 

@@ -1,8 +1,8 @@
 """The one door to a full node: chia's own RPC client, with every answer checked before anyone believes it.
 
-The rule guarded here: a node may be slow, wrong or hostile, but it cannot make a caller take one coin for another.
-A coin's id is recomputed from what came, coins nobody asked for are an error, a revealed puzzle must hash to
-its coin's puzzle hash, and an answer that reached the node's limit is never taken for a whole one.
+The rule guarded here: a node may be slow, wrong or hostile, but it cannot make a caller take one coin
+for another. A coin's id is recomputed from what came, coins nobody asked for are an error, a revealed puzzle
+must hash to its coin's puzzle hash, and an answer that reached the node's limit is never taken for a whole one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BATCH = 1_000
 
 @asynccontextmanager
 async def connect(settings: NodeSettings) -> AsyncIterator[Node]:
-    """A node to ask, closed at the end; nothing is sent before the first question, the node may start later."""
+    """A node to ask, closed at the end; nothing is sent before the first question, it may start later."""
     async with opened(settings) as connection:
         yield Node(connection, settings.chain)
 
@@ -109,7 +109,7 @@ class Node:
         peak = await self.peak()
         if not peak.is_synced:
             raise NodeNotSynced(
-                f"the node at {self._connection.url} is at block {peak.height} and not synced: wait until it is"
+                f"the node at {self._connection.url} is not synced (block {peak.height}): wait until it is"
             )
         return peak
 
@@ -125,7 +125,7 @@ class Node:
         return block_of(record)
 
     async def coins(self, coin_ids: Iterable[CoinId]) -> dict[CoinId, ChainCoin]:
-        """The coins of these ids that the chain has, spent ones included; ids it does not know are left out."""
+        """The coins of these ids that the chain has, spent ones included; unknown ids are left out."""
         client = await self._client()
         found: dict[CoinId, ChainCoin] = {}
         for names in _batches(coin_ids):
@@ -144,8 +144,8 @@ class Node:
     ) -> list[ChainCoin]:
         """Coins with one of these full puzzle hashes, oldest first.
 
-        Created from start_height (inclusive) to end_height (exclusive). Raises AnswerCapped if one puzzle hash
-        alone has more coins than a node names.
+        Created from start_height (inclusive) to end_height (exclusive). Raises AnswerCapped if one
+        puzzle hash alone has more coins than a node names.
         """
         client = await self._client()
 
@@ -166,8 +166,8 @@ class Node:
     ) -> list[ChainCoin]:
         """Children of these coins, created from start_height up to before end_height, oldest first.
 
-        A batch whose answer reaches the node's limit is asked again in halves; raises AnswerCapped if one parent
-        alone reaches it.
+        A batch whose answer reaches the node's limit is asked again in halves; raises AnswerCapped
+        if one parent alone reaches it.
         """
         client = await self._client()
 
@@ -186,8 +186,8 @@ class Node:
     ) -> list[ChainCoin]:
         """Coins created with this hint (32 bytes), from start_height up to before end_height, oldest first.
 
-        Anyone may put any hint on any coin: this finds candidates, it proves nothing. The node cuts its list of
-        names before it filters, so the whole list is asked for and filtered here; raises AnswerCapped at the limit.
+        Anyone may put any hint on any coin: this finds candidates, it proves nothing. The node cuts its
+        list of names before it filters, so all are asked for and filtered here; at the limit raises AnswerCapped.
         """
         client = await self._client()
         with reading("get_coin_records_by_hint"):
@@ -227,7 +227,7 @@ class Node:
         return spends
 
     async def additions_and_removals(self, header_hash: bytes) -> BlockCoins:
-        """The coins a block created and spent; raises NotOnChain if the node's chain lacks the block (by now)."""
+        """The coins a block created and spent; raises NotOnChain if the chain lacks the block (by now)."""
         client = await self._client()
         with reading(
             "get_additions_and_removals", absent=f"the block {header_hash.hex()} is not in the node's chain"
@@ -239,7 +239,7 @@ class Node:
         )
 
     async def push(self, bundle: SpendBundle) -> bytes:
-        """The id of the transaction, once the node's mempool holds it; raises a kind of PushRefused if it does not.
+        """The id of the transaction, once the node's mempool holds it; raises a kind of PushRefused if not.
 
         Pushing what already waits there succeeds again.
         """
@@ -306,7 +306,7 @@ async def _gather(
     question: str,
     key_of: Callable[[Coin], bytes32],
 ) -> list[ChainCoin]:
-    """The coins of all keys; a batch that reaches the cap is asked in halves, one key that does is an error."""
+    """The coins of all keys; a batch that reaches the cap is asked in halves, one key may not."""
     found: list[ChainCoin] = []
     batches = _batches(keys)[::-1]
     while batches:

@@ -1,7 +1,7 @@
 """What a full node tells of coins, blocks and waiting transactions, in our words and checked.
 
-The rule guarded here: a coin's id is computed from what came, never taken from the node, and a record that was not
-asked for, or cannot be, is an error.
+The rule guarded here: a coin's id is computed from what came, never taken from the node, and a record that
+was not asked for, or cannot be, is an error.
 """
 
 from __future__ import annotations

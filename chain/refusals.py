@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from chain.node import Node
 
 SENTENCES = {
-    "UNKNOWN_UNSPENT": "it spends a coin that the chain does not have: the coin is not created yet, or never was",
-    "BAD_AGGREGATE_SIGNATURE": "its signature does not fit: a key is missing, or it was signed for another network",
+    "UNKNOWN_UNSPENT": "it spends a coin that the chain does not have: not created yet, or never",
+    "BAD_AGGREGATE_SIGNATURE": "its signature does not fit: a key is missing, or it is for another network",
     "WRONG_PUZZLE_HASH": "it shows a puzzle that is not the coin's own",
     "MINTING_COIN": "it creates more mojos than it spends",
     "DUPLICATE_OUTPUT": "it creates the same coin twice",
@@ -39,8 +39,8 @@ SENTENCES = {
     "ASSERT_BEFORE_SECONDS_ABSOLUTE_FAILED": "its time is over: build it again",
     "ASSERT_BEFORE_HEIGHT_ABSOLUTE_FAILED": "its time is over: build it again",
     "INVALID_SPEND_BUNDLE": "it does not read as a transaction, or took the node too long",
-    "ALREADY_INCLUDING_TRANSACTION": "the node has looked at it before and does not hold it: it was refused then, "
-    "or it is being looked at",
+    "ALREADY_INCLUDING_TRANSACTION": "the node has looked at it before and does not hold it: "
+    "it was refused then, or it is being looked at",
 }
 """The node's reason codes; one that is not here is shown as it is."""
 
@@ -72,8 +72,8 @@ async def waiting(node: Node, bundle: SpendBundle) -> PushRefused:
         if other := next((item for item in others if item.tx_id != tx_id), None):
             return MempoolConflict(
                 "MEMPOOL_CONFLICT",
-                f"the transaction was refused: {other.tx_id.hex()} waits to spend the same coin {coin.name().hex()}; "
-                "wait for it, or replace it by one that spends all its coins for a higher fee",
+                f"the transaction was refused: {other.tx_id.hex()} waits to spend the same coin "
+                f"{coin.name().hex()}; wait for it, or replace it by one with all its coins and a higher fee",
             )
     return PushRefused(
         "PENDING", "the transaction was put aside: it may not be included before a height that has not come"

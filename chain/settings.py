@@ -1,7 +1,8 @@
 """Where the node is and which network it follows; and how every program reads its settings.
 
 A value comes from the first place that has it: flag, environment (CARBON_...), YAML file (CARBON_CONFIG,
-else ./carbon.yaml), default. A file or value that does not read stops the program with one sentence that says where.
+else ./carbon.yaml), default. A file or value that does not read stops
+the program with one sentence that says where.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ def config_file() -> Path:
 
 
 def _read_config() -> yaml.MappingNode | None:
-    """The file's top mapping with line numbers, or None without a file; raises SettingsError if it is broken."""
+    """The file's top mapping with line numbers, or None without a file; raises SettingsError."""
     path = config_file()
     if not path.exists() and not os.environ.get(CONFIG_VARIABLE):
         return None
@@ -178,7 +179,7 @@ def _read_config() -> yaml.MappingNode | None:
         return None
     if not isinstance(node, yaml.MappingNode):
         raise SettingsError(
-            f"{path}, line {node.start_mark.line + 1}: expected sections such as 'node:', not a list or a text"
+            f"{path}, line {node.start_mark.line + 1}: expected sections such as 'node:', not a list"
         )
     return node
 
