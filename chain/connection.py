@@ -8,6 +8,7 @@ fails in one sentence.
 from __future__ import annotations
 
 import json
+import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -86,7 +87,8 @@ class Connection(FullNodeRpcClient):
                 f"the node at {self.url} hung up on us, as a node does that does not know our certificate: "
                 "set CARBON_CHIA_ROOT to the node's own CHIA_ROOT"
             )
-        reason = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else _reason(error)
+        number = error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
+        reason = os.strerror(number) if number and number > 0 else _reason(error)
         return NodeDown(f"no node answers at {self.url} ({reason}): start it, or set CARBON_NODE_URL")
 
 

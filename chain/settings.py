@@ -70,13 +70,13 @@ class NodeSettings(Settings):
 
     section: ClassVar[str] = "node"
 
-    network: Literal["mainnet", "testnet11", "simulator0"] = Field("simulator0", alias="CARBON_NETWORK")
+    network: Literal["mainnet", "testnet11", "simulator0"] = Field("simulator0", validation_alias="CARBON_NETWORK")
     """The network the node must follow; any other is refused."""
-    url: str = Field("", alias="CARBON_NODE_URL")
+    url: str = Field("", validation_alias="CARBON_NODE_URL")
     """http:// for the local simulator, https:// for an own node or a public endpoint."""
-    chia_root: Path | None = Field(None, alias="CARBON_CHIA_ROOT")
+    chia_root: Path | None = Field(None, validation_alias="CARBON_CHIA_ROOT")
     """Where an own node keeps its certificates; without it no client certificate is shown."""
-    request_timeout: float = Field(30.0, alias="CARBON_REQUEST_TIMEOUT", gt=0, le=600)
+    request_timeout: float = Field(30.0, validation_alias="CARBON_REQUEST_TIMEOUT", gt=0, le=600)
     """Seconds one request may take."""
 
     @model_validator(mode="before")
@@ -86,11 +86,7 @@ class NodeSettings(Settings):
         if not (values.get("CARBON_NODE_URL") or values.get("url")):
             network = values.get("CARBON_NETWORK") or values.get("network") or SIMULATOR0.name
             is_simulator = network == SIMULATOR0.name
-            usual = (
-                f"http://127.0.0.1:{SIMULATOR_PORT}"
-                if is_simulator
-                else f"https://127.0.0.1:{FULL_NODE_RPC_PORT}"
-            )
+            usual = f"http://127.0.0.1:{SIMULATOR_PORT}" if is_simulator else f"https://127.0.0.1:{FULL_NODE_RPC_PORT}"
             return {key: value for key, value in values.items() if key != "url"} | {"CARBON_NODE_URL": usual}
         return values
 
@@ -104,9 +100,7 @@ class NodeSettings(Settings):
             )
         is_loopback = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if parts.scheme == "http" and self.network != SIMULATOR0.name and not is_loopback:
-            raise ValueError(
-                f"the node's URL {self.url!r} is not encrypted: expected https:// for {self.network}"
-            )
+            raise ValueError(f"the node's URL {self.url!r} is not encrypted: expected https:// for {self.network}")
         return self
 
     @property
@@ -132,12 +126,10 @@ def _sentence(settings_class: type[Settings], error: ValidationError, flags: Map
         return reason
     key = str(first["loc"][0])
     name = next(
-        (name for name, field in settings_class.model_fields.items() if key in {name, field.alias}), key
+        (name for name, field in settings_class.model_fields.items() if key in {name, field.validation_alias}), key
     )
     field = settings_class.model_fields.get(name)
-    variable = (
-        field.alias if field and field.alias else f"{settings_class.model_config['env_prefix']}{name}"
-    ).upper()
+    variable = (field.alias if field and field.alias else f"{settings_class.model_config['env_prefix']}{name}").upper()
     if name in flags:
         place = f"the flag --{name.replace('_', '-')}"
     elif os.environ.get(variable):
@@ -170,17 +162,13 @@ def _read_config() -> yaml.MappingNode | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise SettingsError(
-            f"{path}, line {line}: not readable as YAML: {error.problem or error.context}"
-        ) from None
+        raise SettingsError(f"{path}, line {line}: not readable as YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if node is None:
         return None
     if not isinstance(node, yaml.MappingNode):
-        raise SettingsError(
-            f"{path}, line {node.start_mark.line + 1}: expected sections such as 'node:', not a list"
-        )
+        raise SettingsError(f"{path}, line {node.start_mark.line + 1}: expected sections such as 'node:', not a list")
     return node
 
 
@@ -189,16 +177,12 @@ def _section(section: str) -> yaml.MappingNode | None:
     top = _read_config()
     found = [value for key, value in (top.value if top else []) if key.value == section]
     if len(found) > 1:
-        raise SettingsError(
-            f"{config_file()}, line {found[1].start_mark.line}: the section {section!r} came twice"
-        )
+        raise SettingsError(f"{config_file()}, line {found[1].start_mark.line}: the section {section!r} came twice")
     if not found or found[0].tag == "tag:yaml.org,2002:null":
         return None
     if not isinstance(found[0], yaml.MappingNode):
         line = found[0].start_mark.line + 1
-        raise SettingsError(
-            f"{config_file()}, line {line}: the section {section!r} must hold 'key: value' lines"
-        )
+        raise SettingsError(f"{config_file()}, line {line}: the section {section!r} must hold 'key: value' lines")
     return found[0]
 
 
@@ -231,5 +215,6 @@ class _YamlSection(PydanticBaseSettingsSource):
             raise SettingsError(f"{config_file()}, line {line}: {error.problem}") from None
         fields = self.settings_cls.model_fields
         return {
-            (fields[key].alias or key) if key in fields else str(key): value for key, value in values.items()
+            str(fields[key].validation_alias or key) if key in fields else str(key): value
+            for key, value in values.items()
         }

@@ -87,10 +87,7 @@ class LocalChain:
                 synchronous = "OFF"
             else:
                 synchronous = "NORMAL"
-                try:
-                    state.mkdir(parents=True, exist_ok=True)
-                except OSError as error:
-                    raise StateError(f"the state directory {state} cannot be made: {error.strerror}") from error
+                stack.enter_context(_held(state))
             db = await stack.enter_async_context(
                 DBWrapper2.managed(state / "chain.sqlite", db_version=2, reader_count=2, synchronous=synchronous)
             )

@@ -1,0 +1,53 @@
+"""A chain and people for every test that asks for them: real rules, in memory, nobody else on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chain.node import Node, connect
+from chain.settings import NodeSettings
+from sim.local_chain import LocalChain
+from sim.people import ALICE, BOB, REGISTRY
+from sim.server import serving
+from tests.people import Funded, funded
+
+
+@pytest.fixture
+async def chain() -> AsyncIterator[LocalChain]:
+    """A new local chain."""
+    async with LocalChain.open() as chain:
+        yield chain
+
+
+@pytest.fixture
+async def node_settings(chain: LocalChain) -> AsyncIterator[NodeSettings]:
+    """How to reach `chain` over HTTP, as any program does; use the URL for programs that run beside the test."""
+    async with serving(chain) as served:
+        yield NodeSettings(url=served.url, network="simulator0")
+
+
+@pytest.fixture
+async def node(node_settings: NodeSettings) -> AsyncIterator[Node]:
+    """A node to ask, which is `chain` behind HTTP."""
+    async with connect(node_settings) as node:
+        yield node
+
+
+@pytest.fixture
+async def alice(chain: LocalChain) -> Funded:
+    """Alice, with ten XCH in one coin."""
+    return await funded(chain, ALICE)
+
+
+@pytest.fixture
+async def bob(chain: LocalChain) -> Funded:
+    """Bob, with ten XCH in one coin."""
+    return await funded(chain, BOB)
+
+
+@pytest.fixture
+async def registry(chain: LocalChain) -> Funded:
+    """The registry's admin, with ten XCH in one coin."""
+    return await funded(chain, REGISTRY)
