@@ -70,13 +70,15 @@ class NodeSettings(Settings):
 
     section: ClassVar[str] = "node"
 
-    network: Literal["mainnet", "testnet11", "simulator0"] = Field("simulator0", validation_alias="CARBON_NETWORK")
+    network: Literal["mainnet", "testnet11", "simulator0"] = Field(
+        default="simulator0", validation_alias="CARBON_NETWORK"
+    )
     """The network the node must follow; any other is refused."""
-    url: str = Field("", validation_alias="CARBON_NODE_URL")
+    url: str = Field(default="", validation_alias="CARBON_NODE_URL")
     """http:// for the local simulator, https:// for an own node or a public endpoint."""
-    chia_root: Path | None = Field(None, validation_alias="CARBON_CHIA_ROOT")
+    chia_root: Path | None = Field(default=None, validation_alias="CARBON_CHIA_ROOT")
     """Where an own node keeps its certificates; without it no client certificate is shown."""
-    request_timeout: float = Field(30.0, validation_alias="CARBON_REQUEST_TIMEOUT", gt=0, le=600)
+    request_timeout: float = Field(default=30.0, validation_alias="CARBON_REQUEST_TIMEOUT", gt=0, le=600)
     """Seconds one request may take."""
 
     @model_validator(mode="before")

@@ -23,7 +23,6 @@ from chia_rs import Program as SerializedProgram
 from chain.network import SIMULATOR0, Network
 from puzzles.units import Mojos, PuzzleHash
 
-
 NO_FEE = Mojos(0)
 
 
