@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from chia.wallet.derive_keys import (
     master_pk_to_wallet_pk_unhardened_intermediate,
+    master_sk_to_local_sk,
     master_sk_to_wallet_sk_intermediate,
     master_sk_to_wallet_sk_unhardened_intermediate,
 )
@@ -40,9 +42,7 @@ class Address:
     @property
     def synthetic_key(self) -> G1Element:
         """The key that signs for coins of this address."""
-        return calculate_synthetic_public_key(
-            G1Element.from_bytes(self.public_key), DEFAULT_HIDDEN_PUZZLE_HASH
-        )
+        return calculate_synthetic_public_key(G1Element.from_bytes(self.public_key), DEFAULT_HIDDEN_PUZZLE_HASH)
 
 
 def watch_addresses(master: G1Element, indexes: Iterable[int]) -> list[Address]:
@@ -89,6 +89,12 @@ class PrivateKeys:
     def master_public_key(self) -> G1Element:
         """The master public key: what a wallet's store is bound to."""
         return self._master.get_g1()
+
+    def salt_seed(self) -> bytes:
+        """What the salts of private fields are made from, 32 bytes: chia's own branch for local secrets,
+        hashed.
+        """
+        return sha256(b"salts of retirement records" + bytes(master_sk_to_local_sk(self._master))).digest()
 
     def hardened(self, indexes: Iterable[int]) -> list[Address]:
         """Hardened addresses of these indexes."""

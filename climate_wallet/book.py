@@ -42,9 +42,7 @@ class AddressBook:
 
     def _load(self) -> None:
         with reading(self.engine) as session:
-            rows = session.scalars(
-                select(AddressRow).order_by(AddressRow.is_hardened, AddressRow.index)
-            ).all()
+            rows = session.scalars(select(AddressRow).order_by(AddressRow.is_hardened, AddressRow.index)).all()
             self._by_hash = {PuzzleHash(row.puzzle_hash): _address(row) for row in rows}
         self._cat_hashes.clear()
 
@@ -65,6 +63,15 @@ class AddressBook:
         if asset_id not in self._cat_hashes:
             self._cat_hashes[asset_id] = {cat_puzzle_hash(asset_id, p2): p2 for p2 in self._by_hash}
         return self._cat_hashes[asset_id]
+
+    def owner_of(self, asset_id: AssetId, puzzle_hash: PuzzleHash) -> PuzzleHash | None:
+        """Our address inside a token's full puzzle hash, or None. Keeps nothing: strangers make asset ids at
+        will.
+        """
+        known = self._cat_hashes.get(asset_id)
+        if known is not None:
+            return known.get(puzzle_hash)
+        return next((p2 for p2 in self._by_hash if cat_puzzle_hash(asset_id, p2) == puzzle_hash), None)
 
     def current(self) -> Address:
         """The first unhardened address that no coin was seen at: the one to give out, and to send change
@@ -137,9 +144,7 @@ def open_book(
     wallet = bound_key(engine)
     if wallet is None:
         if key is None:
-            raise WalletMismatch(
-                "this wallet is new: unlock it once so that it knows which key it belongs to"
-            )
+            raise WalletMismatch("this wallet is new: unlock it once so that it knows which key it belongs to")
         with writing(engine) as session:
             session.add(
                 WalletRow(
@@ -148,6 +153,7 @@ def open_book(
                     public_key=key.public_key,
                     network=network.name,
                     is_hardened=is_hardened,
+                    scanned_height=-1,
                 )
             )
         wallet = bound_key(engine)

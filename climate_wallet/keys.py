@@ -117,9 +117,7 @@ class KeyStore:
         """
         self._check_open()
         if new and len(new) < MIN_PASSPHRASE_LEN:
-            raise WrongPassphrase(
-                f"the new passphrase is too short: expected {MIN_PASSPHRASE_LEN} letters or more"
-            )
+            raise WrongPassphrase(f"the new passphrase is too short: expected {MIN_PASSPHRASE_LEN} letters or more")
         current, _ = self._wrapper.get_cached_master_passphrase()
         with _in_words():
             self._wrapper.set_master_passphrase(current, new or DEFAULT_PASSPHRASE_IF_NO_MASTER_PASSPHRASE)
@@ -139,9 +137,7 @@ class KeyStore:
             try:
                 key = self._keychain.add_key(words, label)
             except KeychainFingerprintExists as error:
-                raise KeyExists(
-                    f"the keychain holds the key {error.fingerprint} already: nothing to do"
-                ) from error
+                raise KeyExists(f"the keychain holds the key {error.fingerprint} already: nothing to do") from error
         fingerprint = key.get_g1().get_fingerprint()
         try:
             return self.find(fingerprint)  # the keychain fails to write without a word, so look
@@ -165,9 +161,7 @@ class KeyStore:
         found = [key for key in keys if fingerprint in (None, key.fingerprint)]
         if not found:
             which = f"the key {fingerprint}" if fingerprint is not None else "any key"
-            raise KeyNotFound(
-                f"the keychain does not hold {which}: create or restore one with climate-wallet keys"
-            )
+            raise KeyNotFound(f"the keychain does not hold {which}: create or restore one with climate-wallet keys")
         return found[0]
 
     def mnemonic(self, fingerprint: int) -> str:
@@ -184,9 +178,7 @@ class KeyStore:
         with _in_words():
             removed = self._keychain.delete_key_by_fingerprint(uint32(fingerprint))
         if not removed:
-            raise KeyringError(
-                f"the keychain did not let go of the key {fingerprint}: check that it can be written"
-            )
+            raise KeyringError(f"the keychain did not let go of the key {fingerprint}: check that it can be written")
 
     def _secret(self, fingerprint: int) -> KeyData:
         self._check_open()
@@ -196,9 +188,7 @@ class KeyStore:
             except KeychainFingerprintNotFound as error:
                 raise KeyNotFound(f"the keychain does not hold the key {fingerprint}") from error
         if data.secrets is None:
-            raise KeyNotFound(
-                f"the keychain holds only the public part of the key {fingerprint}: restore its words"
-            )
+            raise KeyNotFound(f"the keychain holds only the public part of the key {fingerprint}: restore its words")
         return data
 
     def _check_open(self) -> None:

@@ -41,9 +41,7 @@ def check_mnemonic(text: str) -> str:
     for position, word in enumerate(words, start=1):
         if word not in accepted:
             nearest = get_close_matches(word, known, n=3, cutoff=0.6)
-            advice = (
-                f"did you mean {' or '.join(nearest)}?" if nearest else "check it against your paper copy"
-            )
+            advice = f"did you mean {' or '.join(nearest)}?" if nearest else "check it against your paper copy"
             raise MnemonicError(f"word {position}, {word!r}, is not in the list of mnemonic words: {advice}")
     full = mnemonic_from_short_words(" ".join(words))
     try:

@@ -46,15 +46,13 @@ async def choose_xch(coins: Sequence[OwnCoin], amount: Mojos, *, promised: Mojos
         raise NotEnoughFunds(_too_scattered("XCH"), wanted=amount, found=found) from error
 
 
-async def choose_token(
-    coins: Sequence[OwnCoin], amount: Mojos, *, promised: Mojos = NOTHING
-) -> list[OwnCoin]:
+async def choose_token(coins: Sequence[OwnCoin], amount: Mojos, *, promised: Mojos = NOTHING) -> list[OwnCoin]:
     """Coins of one token that hold the amount, largest first; raises NotEnoughUnits."""
     found = total(coins)
     if found < amount:
         wait = f", and {show_units(promised)} wait in pending transactions" if promised else ""
         raise NotEnoughUnits(
-            f"{show_units(amount)} units were asked for, the wallet can spend {show_units(found)} of them{wait}",
+            f"{show_units(amount)} units were asked for, the wallet can move {show_units(found)}{wait}",
             wanted=amount,
             found=found,
         )
@@ -87,8 +85,6 @@ async def _choose(coins: Sequence[OwnCoin], amount: Mojos) -> list[OwnCoin]:
 
 def _records(coins: Collection[OwnCoin]) -> list[WalletCoinRecord]:
     return [
-        WalletCoinRecord(
-            coin.coin, uint32(coin.created_height), uint32(0), False, False, WalletType.STANDARD_WALLET, 1
-        )
+        WalletCoinRecord(coin.coin, uint32(coin.created_height), uint32(0), False, False, WalletType.STANDARD_WALLET, 1)
         for coin in coins
     ]

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from chia.consensus.condition_tools import conditions_dict_for_solution, pkm_pairs_for_conditions_dict
 from chia.types.blockchain_format.program import Program
 from chia.util.errors import ConsensusError, ValidationError
-from chia.wallet.conditions import AssertConcurrentSpend, Condition, CreateCoin, ReserveFee
 from chia.wallet.lineage_proof import LineageProof
-from chia.wallet.puzzles.p2_delegated_puzzle_or_hidden_puzzle import puzzle_for_pk, solution_for_conditions
 from chia_rs import (
     AugSchemeMPL,
     Coin,
@@ -35,6 +33,8 @@ from chain.network import Network
 from climate_wallet.addresses import Address, PrivateKeys
 from climate_wallet.errors import BuildError
 from puzzles.cat import CatSpend, cat_ring
+from puzzles.cat import payment as payment_to
+from puzzles.standard import assert_spent_together, create_coin, quoted_solution, reserve_fee, standard_puzzle
 from puzzles.units import AssetId, CoinId, Height, Mojos, PuzzleHash
 
 MAX_COST = 5_500_000_000
@@ -66,33 +66,20 @@ class OwnCoin:
     @property
     def inner_puzzle(self) -> Program:
         """The standard puzzle of the coin's address."""
-        return puzzle_for_pk(G1Element.from_bytes(self.address.public_key))
+        return standard_puzzle(G1Element.from_bytes(self.address.public_key))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """An output: to whom (p2 puzzle hash), how many mojos, and memos; a token's first memo is the receiver's
-    hint.
-    """
+    """An output: to whom (p2 puzzle hash) and how many mojos, of XCH or of a token."""
 
     puzzle_hash: PuzzleHash
     amount: Mojos
-    memos: tuple[bytes, ...] = ()
-
-    def condition(self, *, is_token: bool) -> Condition:
-        """The CREATE_COIN that pays it."""
-        memos = (self.puzzle_hash, *self.memos) if is_token else self.memos
-        return CreateCoin(bytes32(self.puzzle_hash), uint64(self.amount), list(memos) if memos else None)
 
 
 def total(coins: Iterable[OwnCoin]) -> Mojos:
     """The coins' mojos together."""
     return Mojos(sum(coin.amount for coin in coins))
-
-
-def assert_spend_of(coin_id: CoinId) -> Condition:
-    """The condition by which one coin holds only together with another one's spend."""
-    return AssertConcurrentSpend(bytes32(coin_id))
 
 
 def pay_xch(
@@ -102,7 +89,7 @@ def pay_xch(
     fee: Mojos,
     change_to: PuzzleHash,
     paid_for: CoinId | None = None,
-    extra: Sequence[Condition] = (),
+    extra: Sequence[Program] = (),
 ) -> list[CoinSpend]:
     """Spends of XCH coins that make these payments and reserve the fee; what is left goes to `change_to`.
 
@@ -111,16 +98,16 @@ def pay_xch(
     rest = total(coins) - sum(payment.amount for payment in payments) - fee
     if rest < 0 or not coins:
         raise BuildError(f"the coins hold {-rest} mojos too few for the payments and the fee")
-    outputs = [payment.condition(is_token=False) for payment in payments]
+    conditions = [create_coin(payment.puzzle_hash, payment.amount) for payment in payments]
     if rest:
-        outputs.append(Payment(puzzle_hash=change_to, amount=Mojos(rest)).condition(is_token=False))
+        conditions.append(create_coin(change_to, Mojos(rest)))
     if fee:
-        outputs.append(ReserveFee(uint64(fee)))
+        conditions.append(reserve_fee(fee))
     if paid_for is not None:
-        outputs.append(assert_spend_of(paid_for))
+        conditions.append(assert_spent_together(paid_for))
     lead, *others = coins
-    spends = [_xch_spend(lead, [*outputs, *extra])]
-    spends += [_xch_spend(other, [assert_spend_of(lead.coin_id)]) for other in others]
+    spends = [_xch_spend(lead, [*conditions, *extra])]
+    spends += [_xch_spend(other, [assert_spent_together(lead.coin_id)]) for other in others]
     return spends
 
 
@@ -141,40 +128,32 @@ def pay_token(
     rest = total(coins) - sum(payment.amount for payment in payments) - burn
     if rest < 0:
         raise BuildError(f"the coins hold {-rest} mojos of the token too few for the payments")
-    outputs = [payment.condition(is_token=True) for payment in payments]
+    outputs = [payment_to(each.puzzle_hash, each.amount) for each in payments]
     if rest:
-        outputs.append(Payment(puzzle_hash=change_to, amount=Mojos(rest)).condition(is_token=True))
+        outputs.append(payment_to(change_to, Mojos(rest)))
     lead, *others = coins
-    ring = [_cat_spend(lead, asset_id, [*_programs(outputs), *lead_conditions], delta=-burn)]
-    ring += [_cat_spend(other, asset_id, _programs([assert_spend_of(lead.coin_id)])) for other in others]
+    ring = [_cat_spend(lead, asset_id, [*outputs, *lead_conditions], delta=-burn)]
+    ring += [_cat_spend(other, asset_id, [assert_spent_together(lead.coin_id)]) for other in others]
     return cat_ring(ring)
 
 
-def _xch_spend(coin: OwnCoin, conditions: Sequence[Condition]) -> CoinSpend:
-    solution = solution_for_conditions(_programs(conditions))
+def _xch_spend(coin: OwnCoin, conditions: Sequence[Program]) -> CoinSpend:
+    solution = quoted_solution(conditions)
     return CoinSpend(coin.coin, coin.inner_puzzle.to_serialized(), solution.to_serialized())
 
 
-def _cat_spend(
-    coin: OwnCoin, asset_id: AssetId, conditions: Sequence[Program], *, delta: int = 0
-) -> CatSpend:
+def _cat_spend(coin: OwnCoin, asset_id: AssetId, conditions: Sequence[Program], *, delta: int = 0) -> CatSpend:
     return CatSpend(
         coin=coin.coin,
         asset_id=asset_id,
         inner_puzzle=coin.inner_puzzle,
-        inner_solution=solution_for_conditions(list(conditions)),
+        inner_solution=quoted_solution(conditions),
         lineage_proof=coin.lineage_proof,
         delta=delta,
     )
 
 
-def _programs(conditions: Iterable[Condition]) -> list[Program]:
-    return [condition.to_program() for condition in conditions]
-
-
-def sign(
-    spends: Sequence[CoinSpend], coins: Iterable[OwnCoin], keys: PrivateKeys, network: Network
-) -> SpendBundle:
+def sign(spends: Sequence[CoinSpend], coins: Iterable[OwnCoin], keys: PrivateKeys, network: Network) -> SpendBundle:
     """The signed bundle; every spend is run, and only keys of the given coins sign. Raises BuildError
     otherwise.
     """
@@ -184,9 +163,7 @@ def sign(
         for public_key, message in _to_sign(spend, network):
             owner = owners.get(bytes(public_key))
             if owner is None:
-                raise BuildError(
-                    f"the coin {spend.coin.name().hex()} asks for a signature by a key that is not ours"
-                )
+                raise BuildError(f"the coin {spend.coin.name().hex()} asks for a signature by a key that is not ours")
             signatures.append(AugSchemeMPL.sign(keys.signing_key(owner), message, public_key))
     return SpendBundle(list(spends), AugSchemeMPL.aggregate(signatures))
 

@@ -38,6 +38,8 @@ class WalletRow(Model):
     network: Mapped[str] = mapped_column(String(20))
     is_hardened: Mapped[bool] = mapped_column(Boolean)
     """Whether hardened addresses are watched as well."""
+    scanned_height: Mapped[int] = mapped_column(Integer, default=-1)
+    """The newest block up to which every coin of the scanned addresses is known."""
 
 
 class AddressRow(Model):
@@ -116,13 +118,13 @@ class RegistryCoinRow(Model):
     __tablename__ = "registry_coins"
 
     coin_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True)
-    registry_id: Mapped[bytes] = mapped_column(
-        ForeignKey("registries.registry_id", ondelete="CASCADE"), index=True
-    )
+    registry_id: Mapped[bytes] = mapped_column(ForeignKey("registries.registry_id", ondelete="CASCADE"), index=True)
     position: Mapped[int] = mapped_column(Integer)
     """0 for the first coin after the launcher, then one up each time the registry is spent."""
     coin: Mapped[bytes] = mapped_column(LargeBinary)
     """The coin itself, as chia streams it."""
+    inner_puzzle_hash: Mapped[bytes] = mapped_column(Hash32)
+    """The ledger's puzzle hash inside it: what a message of the registry is checked against."""
     created_height: Mapped[int] = _created_in_block()
     spent_height: Mapped[int | None] = _undone_with_block()
 
@@ -133,9 +135,7 @@ class TokenRow(Model):
     __tablename__ = "tokens"
 
     asset_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True)
-    registry_id: Mapped[bytes] = mapped_column(
-        ForeignKey("registries.registry_id", ondelete="CASCADE"), index=True
-    )
+    registry_id: Mapped[bytes] = mapped_column(ForeignKey("registries.registry_id", ondelete="CASCADE"), index=True)
     block: Mapped[bytes] = mapped_column(LargeBinary)
     """The block `(series first end . metadata)` as a serialized program: all that the tail needs."""
     is_scanned: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -171,7 +171,5 @@ class InputRow(Model):
 
     __tablename__ = "transaction_inputs"
 
-    transaction_id: Mapped[int] = mapped_column(
-        ForeignKey("transactions.id", ondelete="CASCADE"), primary_key=True
-    )
+    transaction_id: Mapped[int] = mapped_column(ForeignKey("transactions.id", ondelete="CASCADE"), primary_key=True)
     coin_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True, index=True)

@@ -39,9 +39,7 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyStore]:
 
 
 @pytest.mark.parametrize("vector", VECTORS["keys"], ids=lambda vector: vector["fingerprint"])
-def test_holder_has_the_official_wallets_addresses_for_her_words(
-    keys: KeyStore, vector: dict[str, Any]
-) -> None:
+def test_holder_has_the_official_wallets_addresses_for_her_words(keys: KeyStore, vector: dict[str, Any]) -> None:
     info = keys.restore(str(vector["mnemonic"]))
     private = PrivateKeys(keys.private_key(info.fingerprint))
     assert info.fingerprint == vector["fingerprint"]

@@ -14,9 +14,7 @@ depends_on = None
 
 
 def _created(name: str = "created_height") -> sa.Column[int]:
-    return sa.Column(
-        name, sa.Integer, sa.ForeignKey("blocks.height", ondelete="CASCADE"), nullable=False, index=True
-    )
+    return sa.Column(name, sa.Integer, sa.ForeignKey("blocks.height", ondelete="CASCADE"), nullable=False, index=True)
 
 
 def _undone(name: str) -> sa.Column[int]:
@@ -42,6 +40,7 @@ def upgrade() -> None:
         sa.Column("public_key", sa.LargeBinary(48), nullable=False),
         sa.Column("network", sa.String(20), nullable=False),
         sa.Column("is_hardened", sa.Boolean, nullable=False),
+        sa.Column("scanned_height", sa.Integer, nullable=False),
     )
     op.create_table(
         "addresses",
@@ -64,9 +63,7 @@ def upgrade() -> None:
         sa.Column("parent_coin_id", Hash32, nullable=False),
         sa.Column("puzzle_hash", Hash32, nullable=False),
         sa.Column("amount", Uint64, nullable=False),
-        sa.Column(
-            "p2_puzzle_hash", Hash32, sa.ForeignKey("addresses.puzzle_hash"), nullable=False, index=True
-        ),
+        sa.Column("p2_puzzle_hash", Hash32, sa.ForeignKey("addresses.puzzle_hash"), nullable=False, index=True),
         sa.Column("asset_id", Hash32, index=True),
         sa.Column("lineage_parent_id", Hash32),
         sa.Column("lineage_inner_puzzle_hash", Hash32),
@@ -95,6 +92,7 @@ def upgrade() -> None:
         _registry(),
         sa.Column("position", sa.Integer, nullable=False),
         sa.Column("coin", sa.LargeBinary, nullable=False),
+        sa.Column("inner_puzzle_hash", Hash32, nullable=False),
         _created(),
         _undone("spent_height"),
     )
