@@ -131,7 +131,11 @@ def writing(engine: Engine) -> Iterator[Session]:
 
     On SQLite the write lock is taken at its first statement, reads included.
     """
-    with errors_in_words(engine.url), Session(_write_engine(engine)) as session, session.begin():
+    with (
+        errors_in_words(engine.url),
+        Session(_write_engine(engine), expire_on_commit=False) as session,
+        session.begin(),
+    ):
         yield session
 
 
@@ -162,9 +166,7 @@ def errors_in_words(url: URL) -> Iterator[None]:
                 "it, "
                 "and try again"
             ) from error
-        raise StoreUnreadable(
-            f"the database {name} cannot be used ({reason}): check its path and rights"
-        ) from error
+        raise StoreUnreadable(f"the database {name} cannot be used ({reason}): check its path and rights") from error
     except DBAPIError as error:
         if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
             raise StoreUnreadable(

@@ -179,9 +179,7 @@ def _stored_image(connection: Connection, record: Record) -> dict[str, JsonValue
 def _loaded_image(record: Record) -> dict[str, JsonValue]:
     state = inspect(record)
     return {
-        column.key: json_value(state.dict[column.key])
-        for column in state.mapper.columns
-        if column.key in state.dict
+        column.key: json_value(state.dict[column.key]) for column in state.mapper.columns if column.key in state.dict
     }
 
 
@@ -212,6 +210,4 @@ def _before_delete(_mapper: Mapper[Any], connection: Connection, record: Record)
 @event.listens_for(AuditEntry, "before_update")
 @event.listens_for(AuditEntry, "before_delete")
 def _refuse_change(_mapper: Mapper[Any], _connection: Connection, entry: AuditEntry) -> None:
-    raise RuntimeError(
-        f"entry {entry.sequence} of the audit trail cannot be changed: it is only ever added to"
-    )
+    raise RuntimeError(f"entry {entry.sequence} of the audit trail cannot be changed: it is only ever added to")

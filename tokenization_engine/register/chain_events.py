@@ -70,9 +70,7 @@ def check_tokenizable(unit: Unit) -> None:
             "serials are tokenized once"
         )
     if unit.unit_status != HELD:
-        raise MoveRefused(
-            f"unit {unit.id} is {unit.unit_status} and cannot be tokenized: only Held units can"
-        )
+        raise MoveRefused(f"unit {unit.id} is {unit.unit_status} and cannot be tokenized: only Held units can")
 
 
 def apply_retirement(session: Session, event: ChainEvent, *, beneficiary: str | None, reason: str) -> bool:
@@ -121,9 +119,7 @@ def clean_text(text: str, longest: int) -> str:
     """A stranger's text as a field admits it: control characters shown as U+FFFD, the excess cut off with an
     ellipsis.
     """
-    readable = "".join(
-        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: longest + 1].strip()
-    )
+    readable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: longest + 1].strip())
     return readable if len(readable) <= longest else readable[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

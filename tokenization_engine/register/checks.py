@@ -96,9 +96,7 @@ def check_record(kind: type[Record], reader: RecordReader) -> None:
     values = reader.values
     name = values.get("local_name")
     if name is not None and (not LOCAL_NAME.fullmatch(name) or is_id(name)):
-        reader.refuse(
-            "localName", f"{quoted(name)} is no local name: expected letters, digits, dots and dashes"
-        )
+        reader.refuse("localName", f"{quoted(name)} is no local name: expected letters, digits, dots and dashes")
     if kind is Issuance:
         _check_order(reader, "startDate", "endDate")
     elif kind is Label:
@@ -140,18 +138,12 @@ def _check_block(reader: RecordReader) -> None:
     if refused & {"series", "first", "last", "unitBlockStart", "unitBlockEnd"}:
         return
     if (None in ours) == (None in texts) and None in ours:
-        reader.refuse(
-            "series", "required, with first and last (or unitBlockStart and unitBlockEnd in their place)"
-        )
+        reader.refuse("series", "required, with first and last (or unitBlockStart and unitBlockEnd in their place)")
         return
     try:
-        block = (
-            UnitBlock(series=ours[0], first=ours[1], last=ours[2]) if None not in ours else _block_of(*texts)
-        )
+        block = UnitBlock(series=ours[0], first=ours[1], last=ours[2]) if None not in ours else _block_of(*texts)
         if None not in ours and None not in texts and _block_of(*texts) != block:
-            reader.refuse(
-                "unitBlockStart", f"says {texts[0]} to {texts[1]}, while series, first and last say {block}"
-            )
+            reader.refuse("unitBlockStart", f"says {texts[0]} to {texts[1]}, while series, first and last say {block}")
     except SerialError as error:
         reader.refuse("series", str(error))
         return
@@ -198,7 +190,7 @@ def _read_text(value: object, one: Field) -> str:
         value = str(value)  # CAD Trust admits a number for a project's id
     if not isinstance(value, str):
         raise Refused(f"{quoted(value)} is not a text")
-    text = value.strip()
+    text = unicodedata.normalize("NFC", value).strip()  # the form in which the chain takes it
     if len(text) > one.max_length:
         raise Refused(f"{len(text)} characters long, at most {one.max_length} are admitted")
     for character in text:

@@ -52,13 +52,9 @@ def read_json(data: bytes, source: str) -> Document:
     """The records of `{"projects": [...], "units": [...]}`; a `note` beside them is passed over."""
     top = _JsonReader(_text(data, source), source).read()
     if not isinstance(top, Row) or not top.keys() & {"projects", "units"}:
-        raise _refuse(
-            source, "is no register file: expected a JSON object with a list of projects or units, or both"
-        )
+        raise _refuse(source, "is no register file: expected a JSON object with a list of projects or units, or both")
     if unknown := top.keys() - {"projects", "units", "note"}:
-        raise _refuse(
-            source, f"holds {quoted(min(unknown))}, expected only projects, units and a note", top.line
-        )
+        raise _refuse(source, f"holds {quoted(min(unknown))}, expected only projects, units and a note", top.line)
     return Document(source=source, projects=_rows(top, "projects", source), units=_rows(top, "units", source))
 
 
@@ -81,9 +77,7 @@ def read_csv(data: bytes, source: str) -> Document:
     is_projects = "projectName" in header
     for line, cells in lines:
         if len(cells) != len(header):
-            reason = (
-                f"has {len(cells)} fields, the header {len(header)}: is the file cut off, or a quote missing?"
-            )
+            reason = f"has {len(cells)} fields, the header {len(header)}: is the file cut off, or a quote missing?"
             problems.append(Problem(reason=reason, line=line))
             continue
         rows.append(_nested(header, cells, line, is_projects=is_projects))
@@ -98,18 +92,14 @@ def _refuse(source: str, reason: str, line: int | None = None) -> ImportRefused:
 
 def _text(data: bytes, source: str) -> str:
     if len(data) > MAX_BYTES:
-        raise _refuse(
-            source, f"{len(data)} bytes are more than the {MAX_BYTES} a file may have: import it in parts"
-        )
+        raise _refuse(source, f"{len(data)} bytes are more than the {MAX_BYTES} a file may have: import it in parts")
     if encoding := _BOMS.get(data[:2]):
         raise _refuse(source, f"the file is in {encoding}: save it as UTF-8", 1)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _refuse(
-            source, f"byte 0x{data[error.start]:02x} is not UTF-8: save the file as UTF-8", line
-        ) from error
+        raise _refuse(source, f"byte 0x{data[error.start]:02x} is not UTF-8: save the file as UTF-8", line) from error
     if not text.strip():
         raise _refuse(source, "the file is empty")
     return text
@@ -180,9 +170,7 @@ class _JsonReader:
         except json.JSONDecodeError as error:
             at_end = not self._text[error.pos :].strip()
             hint = "; the file ends there: is it cut off?" if at_end else ""
-            raise _refuse(
-                self._source, f"no JSON at column {error.colno} ({error.msg}){hint}", error.lineno
-            ) from error
+            raise _refuse(self._source, f"no JSON at column {error.colno} ({error.msg}){hint}", error.lineno) from error
         except ValueError as error:
             raise _refuse(self._source, f"a number of the file cannot be read ({error})") from error
         except RecursionError as error:

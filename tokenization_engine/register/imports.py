@@ -54,9 +54,7 @@ def import_file(session: Session, path: Path) -> ImportResult:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ImportRefused(
-            str(path), [Problem(reason=f"the file cannot be read ({error.strerror})")]
-        ) from error
+        raise ImportRefused(str(path), [Problem(reason=f"the file cannot be read ({error.strerror})")]) from error
     return import_document(session, read_document(data, path.name))
 
 
@@ -216,10 +214,7 @@ class _Plan:
         if None in key:
             return
         same = (Project.registry_of_origin == key[0], Project.project_id == key[1])
-        if (
-            key in self._project_keys
-            or self._session.scalars(select(Project.id).where(*same)).first() is not None
-        ):
+        if key in self._project_keys or self._session.scalars(select(Project.id).where(*same)).first() is not None:
             where = "in the file" if key in self._project_keys else "in the register"
             reader.refuse("projectId", f"{quoted(key[1])} of {key[0]} is {where} already")
         self._project_keys.add(key)
@@ -261,9 +256,7 @@ class _Plan:
         known = isinstance(name, str) and (self._named.get((Issuance, name)) or self._held(Issuance, name))
         if isinstance(known, Issuance):
             return known
-        project = self._find_project(
-            reader, row.get("project") or nested.get("warehouseProjectId"), "project"
-        )
+        project = self._find_project(reader, row.get("project") or nested.get("warehouseProjectId"), "project")
         own = {key: value for key, value in nested.items() if key != "warehouseProjectId"}
         key = (project.id if project else None, *sorted((key, str(value)) for key, value in own.items()))
         if key not in self._shared_issuances:

@@ -99,9 +99,7 @@ class Project(_LocallyNamed, Record):
     validation_date: Mapped[date | None]
     description: Mapped[str | None] = mapped_column(Text)
 
-    locations: Mapped[list[ProjectLocation]] = relationship(
-        back_populates="project", order_by="ProjectLocation.id"
-    )
+    locations: Mapped[list[ProjectLocation]] = relationship(back_populates="project", order_by="ProjectLocation.id")
     issuances: Mapped[list[Issuance]] = relationship(back_populates="project", order_by="Issuance.id")
     labels: Mapped[list[Label]] = relationship(back_populates="project", order_by="Label.id")
 

@@ -52,9 +52,7 @@ class UnitPage:
     unit_count: int
 
 
-def list_units(
-    session: Session, wanted: UnitFilter | None = None, *, limit: int = 100, offset: int = 0
-) -> UnitPage:
+def list_units(session: Session, wanted: UnitFilter | None = None, *, limit: int = 100, offset: int = 0) -> UnitPage:
     """The unit records that fit, by series and serial, from the `offset`-th on, at most `limit` of them."""
     query = _found(wanted or UnitFilter())
     counts = query.with_only_columns(func.count(), func.coalesce(func.sum(Unit.unit_count), 0)).order_by(None)
@@ -100,8 +98,7 @@ def find_project(session: Session, name: str) -> Project:
     found = session.scalars(select(Project).where(_is_project(name))).all()
     if len(found) != 1:
         raise NotInRegister(
-            f"the register holds {len(found) or 'no'} projects named {name!r}: expected the id or local name "
-            "of one"
+            f"the register holds {len(found) or 'no'} projects named {name!r}: expected the id or local name of one"
         )
     return found[0]
 

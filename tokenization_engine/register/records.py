@@ -52,9 +52,7 @@ def full_record_json(unit: Unit) -> str:
                 **_bare(unit),
                 **({"projectLocationId": unit.project_location_id} if unit.project_location_id else {}),
             },
-            "labels": [
-                _bare(link.label) for link in sorted(unit.label_units, key=lambda link: link.label_id)
-            ],
+            "labels": [_bare(link.label) for link in sorted(unit.label_units, key=lambda link: link.label_id)],
         }
     )
 

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from puzzles.units import CoinId
+from puzzles.units import CoinId, UnitBlock
 from tokenization_engine.errors import UndoRefused
 from tokenization_engine.register.audit import Change, Trail, changes, image
 from tokenization_engine.register.chain_events import ISSUANCE
 from tokenization_engine.register.fields import BLOCK_FIELDS
 from tokenization_engine.register.model import ChainEventApplied, Unit
-from tokenization_engine.register.units import get_unit
+from tokenization_engine.register.units import get_unit, overlapping_units
 
 _BLOCK_COLUMNS = frozenset(field.column for field in BLOCK_FIELDS)
 _HASH_COLUMNS = frozenset({"asset_id", "status_coin_id"})
@@ -108,24 +108,28 @@ def _touched(entries: Iterable[Change]) -> list[_Touched]:
 
 
 def _restore_fields(session: Session, part: _Touched, source: dict[str, Any], *, coin_id: bytes) -> None:
-    unit = session.get(Unit, part.unit_id)
-    if unit is None:
-        raise UndoRefused(
-            f"the event of coin 0x{coin_id.hex()} cannot be taken back: "
-            f"unit {part.unit_id}, which it made, is gone"
-        )
-    now = image(unit)
-    for column, new in part.after.items():
-        old = source[column]
-        if column == "id" or column in _BLOCK_COLUMNS or old == new:
-            continue
-        if now[column] != new:
-            raise UndoRefused(
-                f"the event of coin 0x{coin_id.hex()} cannot be taken back: "
-                f"it set {column} of unit {unit.id} "
-                f"to {new!r}, which is {now[column]!r} by now"
-            )
-        setattr(unit, column, bytes.fromhex(old[2:]) if old and column in _HASH_COLUMNS else old)
+    """Put back what the event changed of a part: on every unit that holds its serials now, as it may be split
+    since.
+    """
+    changed = [
+        column
+        for column, new in part.after.items()
+        if column != "id" and column not in _BLOCK_COLUMNS and source[column] != new
+    ]
+    if not changed:
+        return
+    block = UnitBlock(series=part.after["series"], first=int(part.after["first"]), last=int(part.after["last"]))
+    for unit in overlapping_units(session, block):
+        now = image(unit)
+        for column in changed:
+            old, new = source[column], part.after[column]
+            if now[column] != new:
+                raise UndoRefused(
+                    f"the event of coin 0x{coin_id.hex()} cannot be taken back: it set {column} of unit "
+                    f"{unit.id} "
+                    f"to {new!r}, which is {now[column]!r} by now"
+                )
+            setattr(unit, column, bytes.fromhex(old[2:]) if old and column in _HASH_COLUMNS else old)
 
 
 def _join_again(session: Session, before: dict[str, Any], parts: list[_Touched]) -> None:

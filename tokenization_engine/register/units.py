@@ -103,9 +103,7 @@ def change_status(session: Session, unit_id: str, status: str, *, reason: str | 
     if reason is not None:
         reason = read_text(reason, "unitStatusReason")
     if status in NEEDS_REASON and not reason:
-        raise RecordInvalid(
-            [Problem(field="unitStatusReason", reason=f"required for status {status}", record=unit.id)]
-        )
+        raise RecordInvalid([Problem(field="unitStatusReason", reason=f"required for status {status}", record=unit.id)])
     with Trail.of(session).doing("status"):
         unit.unit_status, unit.unit_status_reason = status, reason
         session.flush()

@@ -92,9 +92,7 @@ def upgrade() -> None:
         sa.Column("verification_body", sa.String(length=255), nullable=False),
         sa.Column("local_name", sa.String(length=64), nullable=True),
         sa.Column("id", sa.String(length=36), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["warehouse_project_id"], ["projects.id"], name="fk_issuances_warehouse_project_id"
-        ),
+        sa.ForeignKeyConstraint(["warehouse_project_id"], ["projects.id"], name="fk_issuances_warehouse_project_id"),
         sa.PrimaryKeyConstraint("id", name="pk_issuances"),
         sa.UniqueConstraint("local_name", name="uq_issuances_local_name"),
     )
@@ -112,9 +110,7 @@ def upgrade() -> None:
         sa.Column("label_link", sa.String(length=1000), nullable=False),
         sa.Column("local_name", sa.String(length=64), nullable=True),
         sa.Column("id", sa.String(length=36), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["warehouse_project_id"], ["projects.id"], name="fk_labels_warehouse_project_id"
-        ),
+        sa.ForeignKeyConstraint(["warehouse_project_id"], ["projects.id"], name="fk_labels_warehouse_project_id"),
         sa.PrimaryKeyConstraint("id", name="pk_labels"),
         sa.UniqueConstraint("local_name", name="uq_labels_local_name"),
     )
@@ -134,9 +130,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_project_locations"),
         sa.UniqueConstraint("local_name", name="uq_project_locations_local_name"),
     )
-    op.create_index(
-        "ix_project_locations_warehouse_project_id", "project_locations", ["warehouse_project_id"]
-    )
+    op.create_index("ix_project_locations_warehouse_project_id", "project_locations", ["warehouse_project_id"])
     op.create_table(
         "units",
         sa.Column("issuance_id", sa.String(length=36), nullable=False),
@@ -165,9 +159,7 @@ def upgrade() -> None:
         sa.Column("status_coin_id", Hash32(), nullable=True),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.ForeignKeyConstraint(["issuance_id"], ["issuances.id"], name="fk_units_issuance_id"),
-        sa.ForeignKeyConstraint(
-            ["project_location_id"], ["project_locations.id"], name="fk_units_project_location_id"
-        ),
+        sa.ForeignKeyConstraint(["project_location_id"], ["project_locations.id"], name="fk_units_project_location_id"),
         sa.PrimaryKeyConstraint("id", name="pk_units"),
         sa.UniqueConstraint("series", "first", name="uq_units_series"),
     )
