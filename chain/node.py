@@ -100,6 +100,7 @@ class Node:
         return Peak(
             height=Height(record.height),
             header_hash=bytes(record.header_hash),
+            prev_hash=bytes(record.prev_hash),
             timestamp=None if record.timestamp is None else int(record.timestamp),
             is_synced=is_synced,
         )

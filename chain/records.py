@@ -37,6 +37,7 @@ class Peak:
 
     height: Height
     header_hash: bytes
+    prev_hash: bytes
     timestamp: int | None
     is_synced: bool
 
