@@ -30,7 +30,8 @@ class AddressBook:
     """The addresses of one key, bound to one store; use `open_book`."""
 
     def __init__(self, engine: Engine, wallet: WalletRow, gap_limit: int) -> None:
-        """Load what the store has."""
+        """Load what the store has; two unused addresses at least stay open."""
+        assert gap_limit >= 2, "a payment to ourselves needs another address for its change"
         self.engine = engine
         self.fingerprint = wallet.fingerprint
         self.is_hardened = wallet.is_hardened
@@ -73,18 +74,20 @@ class AddressBook:
             return known.get(puzzle_hash)
         return next((p2 for p2 in self._by_hash if cat_puzzle_hash(asset_id, p2) == puzzle_hash), None)
 
-    def current(self) -> Address:
-        """The first unhardened address that no coin was seen at: the one to give out, and to send change
-        to.
+    def current(self, *, besides: PuzzleHash | None = None) -> Address:
+        """The first unhardened address that no coin was seen at: the one to give out, and to send change to.
+
+        With `besides` it is never that one: a payment and its change of one amount would be the same coin
+        twice.
         """
         with reading(self.engine) as session:
-            row = session.scalars(
+            rows = session.scalars(
                 select(AddressRow)
                 .where(AddressRow.is_hardened.is_(False), AddressRow.is_used.is_(False))
                 .order_by(AddressRow.index)
-                .limit(1)
-            ).one()
-            return _address(row)
+                .limit(2)
+            ).all()
+            return next(_address(row) for row in rows if row.puzzle_hash != besides)
 
     def extend(self, keys: PrivateKeys | None = None) -> int:
         """Open the window beyond the last used address of each kind; the number of addresses added.

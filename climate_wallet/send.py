@@ -26,7 +26,8 @@ async def send_units(
     _check_amount(amount)
     async with wallet.building() as keys:
         coins = await wallet.token_coins(asset_id, amount)
-        spends = pay_token(coins, [Payment(puzzle_hash=to, amount=amount)], change_to=change_of(wallet))
+        change_to = change_of(wallet, besides=to)
+        spends = pay_token(coins, [Payment(puzzle_hash=to, amount=amount)], change_to=change_to)
         lead = coins[0].coin_id
         marker = _child(lead, cat_puzzle_hash(asset_id, to), amount)
         built = Built(spends=spends, coins=coins, lead=lead, marker=marker)
@@ -48,7 +49,7 @@ async def send_xch(wallet: Wallet, amount: Mojos, to: PuzzleHash, *, fee: Mojos 
             fee = await wallet.estimate_fee(2 * FEE_SPEND_COST)
         coins = await wallet.xch_coins(Mojos(amount + fee))
         payment = Payment(puzzle_hash=to, amount=amount)
-        spends = pay_xch(coins, [payment], fee=fee, change_to=change_of(wallet))
+        spends = pay_xch(coins, [payment], fee=fee, change_to=change_of(wallet, besides=to))
         marker = _child(coins[0].coin_id, to, amount)
         bundle = sign(spends, coins, keys, wallet.network)
         built = Built(spends=spends, coins=coins, lead=coins[0].coin_id, marker=marker)

@@ -161,6 +161,6 @@ async def send_off(wallet: Wallet, draft: Draft) -> Transaction:
     return await write_and_push(wallet.node, wallet.book.engine, draft)
 
 
-def change_of(wallet: Wallet) -> PuzzleHash:
-    """Where change goes: an address of ours that nothing was seen at yet."""
-    return wallet.current_address().puzzle_hash
+def change_of(wallet: Wallet, *, besides: PuzzleHash | None = None) -> PuzzleHash:
+    """Where change goes: an address of ours that nothing was seen at yet, and not the one that is paid."""
+    return wallet.book.current(besides=besides).puzzle_hash
