@@ -66,9 +66,7 @@ class Network:
         except ValueError:
             puzzle_hash = b""
         if len(puzzle_hash) != 32:
-            raise AddressError(
-                f"{_shown(text)} is not a Chia address: expected a puzzle hash of 32 bytes in it"
-            )
+            raise AddressError(f"{_shown(text)} is not a Chia address: expected a puzzle hash of 32 bytes in it")
         return PuzzleHash(puzzle_hash)
 
 
@@ -86,6 +84,7 @@ TESTNET11 = Network(
     name="testnet11",
     address_prefix="txch",
     genesis_challenge=bytes.fromhex("37a90eb5185a9c4439a91ddc98bbadce7b4feba060d50116a067de66bf236615"),
+    fork_heights=(("HARD_FORK_HEIGHT", 0), ("SOFT_FORK8_HEIGHT", 3_755_000), ("SOFT_FORK9_HEIGHT", 3_924_000)),
 )
 SIMULATOR0 = Network(
     name="simulator0",
@@ -101,6 +100,4 @@ def network_named(name: str) -> Network:
     try:
         return NETWORKS[name]
     except KeyError:
-        raise SettingsError(
-            f"the network {name!r} is unknown: expected one of {', '.join(NETWORKS)}"
-        ) from None
+        raise SettingsError(f"the network {name!r} is unknown: expected one of {', '.join(NETWORKS)}") from None

@@ -78,14 +78,14 @@ async def is_included(node: Node, bundle: SpendBundle) -> bool:
 
 
 async def confirm(
-    node: Node, coin_id: CoinId, *, depth: int = 1, timeout: float = 600.0, poll: float = 1.0
+    node: Node, coin_id: CoinId, *, depth: int = 1, within: float = 600.0, poll: float = 1.0
 ) -> Confirmation:
-    """The coin's spend, once its block and those on it are `depth` blocks; raises ConfirmTimeout, in seconds.
+    """The coin's spend, once it is `depth` blocks deep; raises ConfirmTimeout after `within` seconds.
 
     The coin is read anew each time, so a spend that a reorg takes back counts from the start again. A node that is
     down is waited for.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + within
     down: NodeDown | None = None
     reached = 0
     while True:
@@ -105,7 +105,7 @@ async def confirm(
             if down is not None:
                 raise down
             raise ConfirmTimeout(
-                f"the coin {coin_id.hex()} was not spent {depth} blocks deep within {timeout:g} seconds "
+                f"the coin {coin_id.hex()} was not spent {depth} blocks deep within {within:g} seconds "
                 f"(it is {max(reached, 0)} deep): it may still be included, look again later"
             )
         await asyncio.sleep(poll)
