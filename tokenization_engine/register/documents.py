@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from json.decoder import JSONObject  # type: ignore[attr-defined]  # exists; typeshed leaves it out
+from pathlib import Path
 from typing import Any
 
 from tokenization_engine.errors import ImportRefused, Problem
@@ -41,6 +42,16 @@ class Document:
     source: str
     projects: list[Row] = field(default_factory=list)
     units: list[Row] = field(default_factory=list)
+
+
+def read_file(path: Path) -> Document:
+    """The records of the file at `path`; raises ImportRefused, also when the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _refuse(str(path), f"the file cannot be read ({error.strerror})") from error
+    return read_document(data, path.name)
 
 
 def read_document(data: bytes, source: str) -> Document:
@@ -92,7 +103,7 @@ def _refuse(source: str, reason: str, line: int | None = None) -> ImportRefused:
 
 def _text(data: bytes, source: str) -> str:
     if len(data) > MAX_BYTES:
-        raise _refuse(source, f"{len(data)} bytes are more than the {MAX_BYTES} a file may have: import it in parts")
+        raise _refuse(source, f"the file has more than {MAX_BYTES} bytes: import it in parts")
     if encoding := _BOMS.get(data[:2]):
         raise _refuse(source, f"the file is in {encoding}: save it as UTF-8", 1)
     try:

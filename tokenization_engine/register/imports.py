@@ -19,7 +19,7 @@ from puzzles.units import UnitBlock
 from tokenization_engine.errors import ImportRefused, Problem
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.checks import RecordReader, check_record, is_id, quoted
-from tokenization_engine.register.documents import Document, Row, read_document
+from tokenization_engine.register.documents import Document, Row, read_document, read_file
 from tokenization_engine.register.model import (
     Issuance,
     Label,
@@ -51,11 +51,7 @@ class ImportResult:
 
 def import_file(session: Session, path: Path) -> ImportResult:
     """Import a JSON or CSV file into the register; raises ImportRefused, and then nothing is added."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImportRefused(str(path), [Problem(reason=f"the file cannot be read ({error.strerror})")]) from error
-    return import_document(session, read_document(data, path.name))
+    return import_document(session, read_file(path))
 
 
 def import_bytes(session: Session, data: bytes, source: str) -> ImportResult:

@@ -25,6 +25,7 @@ from tests.engine.register.samples import (
     without,
 )
 from tokenization_engine.errors import ImportRefused, Problem
+from tokenization_engine.register import documents
 from tokenization_engine.register.exports import export_json
 from tokenization_engine.register.imports import import_bytes, import_file
 from tokenization_engine.register.model import RECORD_KINDS, AuditEntry, Base, Issuance, Project
@@ -411,6 +412,16 @@ def test_file_that_cannot_be_read_is_refused(register: Register, tmp_path: Path)
     for path in (tmp_path / "missing.json", tmp_path):
         with pytest.raises(ImportRefused, match="cannot be read"), register.writing("admin") as session:
             import_file(session, path)
+
+
+def test_file_too_large_to_be_one_is_refused(
+    register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MAX_BYTES", 100)
+    path = tmp_path / "large.json"
+    path.write_bytes(document(unit()))
+    with pytest.raises(ImportRefused, match="more than 100 bytes"), register.writing("admin") as session:
+        import_file(session, path)
 
 
 def test_refusal_tells_twenty_problems_and_counts_the_rest(register: Register) -> None:
