@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from chia.types.blockchain_format.program import Program
 from chia.wallet.cat_wallet.cat_utils import (
@@ -12,11 +13,6 @@ from chia.wallet.cat_wallet.cat_utils import (
     unsigned_spend_bundle_for_spendable_cats,
 )
 from chia.wallet.lineage_proof import LineageProof
-from chia.wallet.util.curry_and_treehash import (
-    calculate_hash_of_quoted_mod_hash,
-    curry_and_treehash,
-    shatree_atom,
-)
 from chia_puzzles_py.programs import CAT_PUZZLE, CAT_PUZZLE_HASH
 from chia_rs import Coin, CoinSpend
 from chia_rs.sized_bytes import bytes32
@@ -28,22 +24,44 @@ CAT_MOD_HASH = bytes32(CAT_PUZZLE_HASH)
 TAIL_MARKER = -113
 """Amount of the magic CREATE_COIN by which an inner puzzle asks its CAT to run the TAIL."""
 
-_QUOTED_CAT_MOD = calculate_hash_of_quoted_mod_hash(CAT_MOD_HASH)
-_CAT_MOD_HASH_HASH = shatree_atom(CAT_MOD_HASH)
+UNSPENDABLE = PuzzleHash(bytes(32))
+"""Stands for the holder of a coin whose inner puzzle hash is not 32 bytes long: nobody."""
 
 
-def cat_puzzle_hash(asset_id: AssetId, inner_puzzle_hash: PuzzleHash) -> PuzzleHash:
-    """The full puzzle hash of a coin of that token around that inner puzzle, 32 bytes each."""
-    return PuzzleHash(
-        bytes(
-            curry_and_treehash(
-                _QUOTED_CAT_MOD,
-                _CAT_MOD_HASH_HASH,
-                shatree_atom(bytes32(asset_id)),
-                bytes32(inner_puzzle_hash),
-            )
-        )
-    )
+def cat_puzzle_hash(asset_id: AssetId, inner_puzzle_hash: bytes) -> PuzzleHash:
+    """The full puzzle hash of a coin of that token (32 bytes) around that inner puzzle.
+
+    Computed as the CAT itself does, which takes an inner puzzle hash of any length: a holder can send to 31 bytes.
+    """
+    inner = _branch(_quoted(inner_puzzle_hash), _ONE)
+    asset = _branch(_quoted(_atom(asset_id)), inner)
+    values = _branch(_QUOTED_CAT_MOD_HASH, asset)
+    return PuzzleHash(_pair(_A, _pair(_QUOTED_CAT_MOD, _pair(values, _NIL))))
+
+
+def _atom(value: bytes) -> bytes:
+    return sha256(b"\x01" + value).digest()
+
+
+def _pair(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x02" + left + right).digest()
+
+
+_NIL, _ONE, _A, _C = _atom(b""), _atom(b"\x01"), _atom(b"\x02"), _atom(b"\x04")
+
+
+def _quoted(value_hash: bytes) -> bytes:
+    """Tree hash of (q . value)."""
+    return _pair(_ONE, value_hash)
+
+
+def _branch(quoted: bytes, rest: bytes) -> bytes:
+    """Tree hash of (c quoted rest)."""
+    return _pair(_C, _pair(quoted, _pair(rest, _NIL)))
+
+
+_QUOTED_CAT_MOD = _quoted(CAT_MOD_HASH)
+_QUOTED_CAT_MOD_HASH = _quoted(_atom(CAT_MOD_HASH))
 
 
 def cat_puzzle(asset_id: AssetId, inner_puzzle: Program) -> Program:
@@ -109,8 +127,8 @@ def read_cat_spend(spend: CoinSpend) -> CatReading | None:
     asset_id = values[1].atom
     if asset_id is None or len(asset_id) != 32:
         return None
-    solution = list_items(Program.from_bytes(bytes(spend.solution)))
-    if solution is None or len(solution) < 7 or solution[6].atom is None:
+    solution = first_items(Program.from_bytes(bytes(spend.solution)), 7)
+    if len(solution) < 7 or solution[6].atom is None:
         return None
     return CatReading(
         asset_id=AssetId(asset_id),
@@ -123,13 +141,20 @@ def read_cat_spend(spend: CoinSpend) -> CatReading | None:
 
 def list_items(tree: Program, limit: int = 100_000) -> list[Program] | None:
     """The items of a proper list, or None if the tree is none or longer than the limit."""
+    items = first_items(tree, limit + 1)
+    for _ in items:
+        assert tree.pair is not None
+        tree = Program(tree.pair[1])
+    return items if tree.atom == b"" and len(items) <= limit else None
+
+
+def first_items(tree: Program, count: int) -> list[Program]:
+    """At most so many first items, whatever the tree ends with: CLVM and consensus look no further either."""
     items: list[Program] = []
-    while tree.pair is not None:
-        if len(items) >= limit:
-            return None
+    while tree.pair is not None and len(items) < count:
         items.append(Program(tree.pair[0]))
         tree = Program(tree.pair[1])
-    return items if tree.atom == b"" else None
+    return items
 
 
 def lineage_proof(parent: Coin, parent_inner_puzzle_hash: PuzzleHash) -> LineageProof:

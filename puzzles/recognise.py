@@ -15,9 +15,10 @@ from chia_rs import Coin, CoinSpend
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
-from puzzles.cat import TAIL_MARKER, CatReading, cat_puzzle_hash, list_items, read_cat_spend
+from puzzles.cat import TAIL_MARKER, UNSPENDABLE, CatReading, cat_puzzle_hash, first_items, read_cat_spend
 from puzzles.errors import MalformedSpend
 from puzzles.fields import Fields, read_fields
+from puzzles.free_serials import MAX_PATH_BYTES
 from puzzles.registry_ledger import ISSUE, LedgerReading, read_ledger
 from puzzles.retirement import receipt_coin
 from puzzles.singleton import read_singleton_spend, singleton_puzzle_hash
@@ -57,13 +58,13 @@ class RegistrySpend:
     issuances: tuple[Issuance, ...]
     statements: tuple[Fields, ...]
     next_coin: Coin | None
-    next_inner_puzzle_hash: PuzzleHash | None
+    next_inner_puzzle_hash: PuzzleHash
     next_owners_hash: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenChild:
-    """A token coin made by a token coin's spend; `inner_puzzle_hash` is its holder."""
+    """A token coin made by a token coin's spend; `inner_puzzle_hash` is its holder, or UNSPENDABLE."""
 
     coin: Coin
     inner_puzzle_hash: PuzzleHash
@@ -95,11 +96,12 @@ class TokenSpend:
     burn: Retirement | Detokenization | None
 
 
-def read_registry_spend(spend: CoinSpend) -> RegistrySpend | None:
+def read_registry_spend(spend: CoinSpend, *, flags: int = 0) -> RegistrySpend | None:
     """What the spend of a registry's coin did, or None if it is no ledger of ours in a singleton.
 
-    The caller knows the coin to be the newest of a genuine registry. Raises MalformedSpend if the ledger's own run
-    and the owner's disagree, which no spend on chain can make them do.
+    The caller knows the coin to be the newest of a genuine registry. `flags` are consensus' own at the spend's
+    height, never the mempool's stricter ones: a farmer may include what no mempool takes. Raises MalformedSpend if
+    the ledger's own run and the owner's disagree, which no spend on chain can make them do.
     """
     singleton = read_singleton_spend(spend)
     if singleton is None:
@@ -107,38 +109,34 @@ def read_registry_spend(spend: CoinSpend) -> RegistrySpend | None:
     ledger = read_ledger(singleton.inner_puzzle, singleton.inner_solution)
     if ledger is None or ledger.registry != singleton.launcher_id:
         return None
-    asked = [tree for opcode, tree in _conditions(ledger.owner_puzzle, ledger.owner_solution) if opcode == ISSUE_OPCODE]
-    messages: list[tuple[bytes, int]] = []
+    asked: list[Program] = []
+    next_owners = b""
+    for opcode, condition in _conditions(ledger.owner_puzzle, ledger.owner_solution, flags):
+        if opcode == ISSUE_OPCODE:
+            asked.append(condition)
+        elif opcode == CREATE_COIN and (args := first_items(condition, 3))[2].as_int() % 2 == 1:
+            next_owners = args[1].atom or b""
+    messages: list[tuple[PuzzleHash, int]] = []
     statements: list[Fields] = []
-    next_coin, next_owners = None, b""
-    next_inner: PuzzleHash | None = None
-    for opcode, condition in _conditions(singleton.inner_puzzle, singleton.inner_solution):
+    next_coin, next_inner = None, PuzzleHash(b"")
+    for opcode, condition in _conditions(singleton.inner_puzzle, singleton.inner_solution, flags):
         if opcode == REMARK:
             assert condition.pair is not None
             statements.append(read_fields(Program(condition.pair[1])))
-            continue
-        args = list_items(condition)
-        if args is None:
-            continue
-        if opcode == SEND_MESSAGE and len(args) == 5 and args[1].atom == LEDGER_MODE:
-            messages.append((args[3].atom or b"", args[4].as_int()))
-        elif opcode == CREATE_COIN and args[2].as_int() % 2 == 1:
+        elif opcode == SEND_MESSAGE and (args := first_items(condition, 5))[1].atom == LEDGER_MODE:
+            messages.append((PuzzleHash(args[3].atom or b""), args[4].as_int()))
+        elif opcode == CREATE_COIN and (args := first_items(condition, 3))[2].as_int() % 2 == 1:
             next_inner = PuzzleHash(args[1].atom or b"")
             next_coin = _singleton_child(spend.coin, ledger.registry, next_inner, args[2].as_int())
-    for condition_of_owner in _conditions(ledger.owner_puzzle, ledger.owner_solution):
-        opcode, condition = condition_of_owner
-        args = list_items(condition, limit=8) if opcode == CREATE_COIN else None
-        if args is not None and len(args) >= 3 and args[2].as_int() % 2 == 1:
-            next_owners = args[1].atom or b""
-    issuances = tuple(_issuance(ledger.registry, tree) for tree in asked)
-    if [(bytes(each.eve_puzzle_hash), each.amount) for each in issuances] != messages:
+    if len(asked) != len(messages):
         raise MalformedSpend(
-            f"the messages of registry {ledger.registry.hex()} are not those of the issues it asked for"
+            f"the registry {ledger.registry.hex()} sent {len(messages)} messages for {len(asked)} issues"
         )
+    issues = zip(asked, messages, strict=True)
     return RegistrySpend(
         registry=ledger.registry,
         ledger=ledger,
-        issuances=issuances,
+        issuances=tuple(_issuance(ledger.registry, tree, *message) for tree, message in issues),
         statements=tuple(statements),
         next_coin=next_coin,
         next_inner_puzzle_hash=next_inner,
@@ -150,36 +148,41 @@ def _singleton_child(parent: Coin, registry: LauncherId, inner_puzzle_hash: Puzz
     return Coin(parent.name(), bytes32(singleton_puzzle_hash(registry, inner_puzzle_hash)), uint64(amount))
 
 
-def _issuance(registry: LauncherId, condition: Program) -> Issuance:
-    """One ISSUE condition that the ledger accepted: (ISSUE before after path siblings place inner_hash . block)."""
-    parts: list[Program] = []
+def _issuance(registry: LauncherId, condition: Program, eve_puzzle_hash: PuzzleHash, amount: int) -> Issuance:
+    """One ISSUE that the ledger let through, (ISSUE before after path siblings place inner_hash . block), and the
+    receiver of the message it sent for it. What the ledger had no need to look at may be anything."""
+    parts = first_items(condition, 7)
     rest = condition
-    for _ in range(7):
-        if rest.pair is None:
-            raise MalformedSpend("an issue of the registry has too few parts")
-        parts.append(Program(rest.pair[0]))
+    for _ in parts:
+        assert rest.pair is not None
         rest = Program(rest.pair[1])
     token = Token(registry=registry, block=rest)
     reading = token.reading
-    place = None
-    if parts[5].pair is not None:
-        path, more = Program(parts[5].pair[0]), Program(parts[5].pair[1])
-        leaf = Program(more.pair[1]).atom if more.pair is not None else None
-        place = (path.as_int(), leaf or b"")
     series_hash = sha256(reading.series).digest()
     return Issuance(
         token=token,
-        eve_puzzle_hash=cat_puzzle_hash(token.asset_id, PuzzleHash(parts[6].atom or b"")),
-        amount=1000 * (reading.end - reading.first),
+        eve_puzzle_hash=eve_puzzle_hash,
+        amount=amount,
         start=series_hash + reading.first.to_bytes(8, "big"),
         end=series_hash + reading.end.to_bytes(8, "big"),
         before=parts[1].atom or b"",
         path=parts[3].as_int(),
-        place=place,
+        place=_place(parts[5]),
     )
 
 
-def read_token_spend(spend: CoinSpend, *, asset_id: AssetId, issuance_hash: bytes) -> TokenSpend:
+def _place(place: Program) -> tuple[int, bytes] | None:
+    """Path and leaf of `(path siblings . leaf)`; None for another shape, which the ledger reads only where it needs."""
+    if place.pair is None:
+        return None
+    path, more = Program(place.pair[0]).atom, Program(place.pair[1])
+    leaf = Program(more.pair[1]).atom if more.pair is not None else None
+    if path is None or leaf is None or len(path) > MAX_PATH_BYTES:
+        return None
+    return int.from_bytes(path, "big", signed=True), leaf
+
+
+def read_token_spend(spend: CoinSpend, *, asset_id: AssetId, issuance_hash: bytes, flags: int = 0) -> TokenSpend:
     """What the spend of a coin known to be this token's did; raises MalformedSpend if it is not one."""
     reading = read_cat_spend(spend)
     holder = PuzzleHash(bytes(reading.inner_puzzle.get_tree_hash())) if reading is not None else PuzzleHash(b"")
@@ -188,18 +191,17 @@ def read_token_spend(spend: CoinSpend, *, asset_id: AssetId, issuance_hash: byte
     children: list[TokenChild] = []
     tail_solution: Program | None = None
     coin_id = spend.coin.name()
-    for opcode, condition in _conditions(reading.inner_puzzle, reading.inner_solution):
+    for opcode, condition in _conditions(reading.inner_puzzle, reading.inner_solution, flags):
         if opcode != CREATE_COIN:
             continue
-        args = _first_items(condition, 5)
-        if len(args) < 3:
-            continue
+        args = first_items(condition, 5)
         if args[2].atom == TAIL_AMOUNT:
             tail_solution = args[4] if len(args) > 4 else Program.to(0)
             continue
-        inner_hash = PuzzleHash(args[1].atom or b"")
+        inner_hash = args[1].atom or b""
         coin = Coin(coin_id, bytes32(cat_puzzle_hash(asset_id, inner_hash)), uint64(args[2].as_int()))
-        children.append(TokenChild(coin=coin, inner_puzzle_hash=inner_hash))
+        holder_after = PuzzleHash(inner_hash) if len(inner_hash) == 32 else UNSPENDABLE
+        children.append(TokenChild(coin=coin, inner_puzzle_hash=holder_after))
     burn = _burn(reading, CoinId(bytes(coin_id)), tail_solution, issuance_hash)
     return TokenSpend(asset_id=asset_id, holder=holder, children=tuple(children), burn=burn)
 
@@ -220,20 +222,12 @@ def _burn(
     return Retirement(delta=reading.delta, record=record, receipt=receipt_coin(coin_id, reading.delta, record))
 
 
-def _conditions(puzzle: Program, solution: Program) -> Iterator[tuple[bytes, Program]]:
+def _conditions(puzzle: Program, solution: Program, flags: int) -> Iterator[tuple[bytes, Program]]:
     """Opcode (as bytes) and whole condition of everything that the puzzle puts out."""
-    _, result = puzzle.run_with_cost(MAX_COST, solution)
+    _, result = puzzle.run_with_cost(MAX_COST, solution, flags=flags)
     while result.pair is not None:
         condition = Program(result.pair[0])
         result = Program(result.pair[1])
         opcode = Program(condition.pair[0]).atom if condition.pair is not None else None
         if opcode is not None:
             yield opcode, condition
-
-
-def _first_items(tree: Program, count: int) -> list[Program]:
-    items: list[Program] = []
-    while tree.pair is not None and len(items) < count:
-        items.append(Program(tree.pair[0]))
-        tree = Program(tree.pair[1])
-    return items

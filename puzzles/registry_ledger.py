@@ -16,7 +16,7 @@ from chia_rs import Coin, CoinSpend
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
-from puzzles.cat import list_items
+from puzzles.cat import first_items, list_items
 from puzzles.errors import MalformedSpend, RecordError
 from puzzles.fields import canonical_text, check_field
 from puzzles.free_serials import ROOT_AT_BIRTH, Taking, place_program
@@ -34,6 +34,8 @@ from puzzles.standard import assert_coin_announcement, create_coin
 from puzzles.units import CoinId, LauncherId, Mojos, PuzzleHash
 
 LEDGER = "registry_ledger"
+MAX_NOTES = 64
+"""Most notes of a launch that are looked at."""
 ISSUE = -10
 """The ledger's own magic condition: an owner asks it to issue a block."""
 
@@ -187,14 +189,11 @@ def read_launch(spend: CoinSpend) -> LaunchReading | None:
     """
     if spend.coin.puzzle_hash != LAUNCHER_PUZZLE_HASH:
         return None
-    solution = list_items(Program.from_bytes(bytes(spend.solution)))
-    if solution is None or len(solution) != 3 or solution[1].atom is None:
-        return None
-    notes = list_items(solution[2], limit=64)
-    if notes is None:
+    solution = first_items(Program.from_bytes(bytes(spend.solution)), 3)
+    if len(solution) < 3 or solution[1].atom is None:
         return None
     found: dict[bytes, bytes] = {}
-    for note in notes:
+    for note in first_items(solution[2], MAX_NOTES):
         if note.pair is not None:
             key, value = Program(note.pair[0]).atom, Program(note.pair[1]).atom
             if key is not None and value is not None:
@@ -232,10 +231,10 @@ def read_ledger(inner_puzzle: Program, inner_solution: Program) -> LedgerReading
     if mod != load_mod(LEDGER):
         return None
     values = list_items(curried)
-    solution = list_items(inner_solution)
+    solution = first_items(inner_solution, 2)
     if values is None or len(values) != 3 or values[0].atom != mod_hash(LEDGER):
         raise MalformedSpend("a registry's ledger is not curried with its own mod hash, state and owners")
-    if solution is None or len(solution) < 2 or values[1].pair is None or values[2].pair is None:
+    if len(solution) < 2 or values[1].pair is None or values[2].pair is None:
         raise MalformedSpend("a registry's ledger shows neither a state nor a solution of two parts")
     registry, root = (Program(part).atom for part in values[1].pair)
     issuer, governor = (Program(part) for part in values[2].pair)

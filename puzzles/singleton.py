@@ -14,7 +14,7 @@ from chia_rs import Coin, CoinSpend
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
-from puzzles.cat import list_items
+from puzzles.cat import first_items, list_items
 from puzzles.errors import MalformedSpend
 from puzzles.units import CoinId, LauncherId, PuzzleHash
 
@@ -87,8 +87,8 @@ def read_singleton_spend(spend: CoinSpend) -> SingletonReading | None:
     struct = Program.to((SINGLETON_MOD_HASH, (name or b"", LAUNCHER_PUZZLE_HASH)))
     if name is None or len(name) != 32 or values[0] != struct:
         return None
-    solution = list_items(Program.from_bytes(bytes(spend.solution)))
-    if solution is None or len(solution) < 3:
+    solution = first_items(Program.from_bytes(bytes(spend.solution)), 3)
+    if len(solution) < 3:
         raise MalformedSpend(f"the solution of the singleton coin {spend.coin.name().hex()} has not three parts")
     return SingletonReading(launcher_id=LauncherId(name), inner_puzzle=values[1], inner_solution=solution[2])
 

@@ -1,0 +1,1 @@
+"""What things cost and how fast they are, from one run: `python -m bench`."""
