@@ -95,6 +95,12 @@ class Blocks:
         """Show a block that was appended, once its transaction is on disk."""
         self._remember(record)
 
+    async def generator(self, height: int) -> Program | None:
+        """The program of the spends in the block at a height, or None if it has none."""
+        async with self._db.reader_no_transaction() as connection:
+            rows = await connection.execute_fetchall("SELECT generator FROM sim_block WHERE height=?", (height,))
+        return next((Program.from_bytes(generator) for (generator,) in rows if generator is not None), None)
+
     async def contents(self, height: int) -> Contents:
         """What went into the block at a height."""
         query = "SELECT generator, bundles, minted FROM sim_block WHERE height=?"

@@ -123,12 +123,12 @@ class LocalNodeRpc(FullNodeRpcApi):
                 data={"height": height},
                 structured_message="Invalid height for coin record",
             )
-        contents = await self._chain.blocks.contents(height)
-        if contents.generator is None:
+        generator = await self._chain.blocks.generator(height)
+        if generator is None:
             raise RpcError.simple(RpcErrorCodes.INVALID_BLOCK_OR_GENERATOR, "Invalid block or block generator")
         constants = self._chain.constants
         puzzle, solution = get_puzzle_and_solution_for_coin2(
-            contents.generator,
+            generator,
             [],
             constants.MAX_BLOCK_COST_CLVM,
             record.coin,
@@ -152,12 +152,12 @@ class LocalNodeRpc(FullNodeRpcApi):
     async def get_block_spends(self, request: Request) -> Answer:
         """All spends of a block."""
         height = self._block(request).height
-        contents = await self._chain.blocks.contents(height)
-        if contents.generator is None:
+        generator = await self._chain.blocks.generator(height)
+        if generator is None:
             return {"block_spends": []}
         constants = self._chain.constants
         flags = get_flags_for_height_and_constants(height, constants)
-        return get_spends_for_trusted_block(constants, contents.generator, [], flags)
+        return get_spends_for_trusted_block(constants, generator, [], flags)
 
     async def get_coin_records_by_hints(self, request: Request) -> Answer:
         """Coins by several hints, as public endpoints answer it; the limits are those of a single hint."""
