@@ -1,1 +1,1 @@
-"""A local Chia: chia's own mempool and coin store behind a full node's RPC, farmed when told to."""
+"""A local Chia: chia's own mempool and coin store behind the RPC of a full node, farmed when told to."""

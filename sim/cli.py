@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from chia.rpc.rpc_client import ResponseFailureError
 
-from chain.connection import opened
 from chain.console import Output, commands, output_option
 from chain.errors import ChainError, NodeDown
 from chain.network import SIMULATOR0
-from chain.settings import SIMULATOR_PORT, NodeSettings, load_settings
 from sim.errors import SimError, StateError
 from sim.local_chain import LocalChain
 from sim.server import serving
 
+SIMULATOR_PORT = 31315
+"""Where the programs look for a local chain unless told otherwise."""
 EXIT_CODES = {SimError: 2, StateError: 3, NodeDown: 4, ChainError: 5}
 DEFAULT_STATE = Path.home() / ".climate-sim"
 
@@ -143,6 +142,12 @@ def _show_height(out: Output, answer: dict[str, Any]) -> None:
 
 def _ask(url: str | None, question: str, request: dict[str, Any]) -> dict[str, Any]:
     """The running chain's answer; raises SimError with its own words if it says no."""
+    # Imported here: chia's client takes longer to load than a chain takes to start.
+    from chia.rpc.rpc_client import ResponseFailureError  # noqa: PLC0415
+
+    from chain.connection import opened  # noqa: PLC0415
+    from chain.settings import NodeSettings, load_settings  # noqa: PLC0415
+
     settings = load_settings(NodeSettings, url=url, network=SIMULATOR0.name, request_timeout=600.0)
 
     async def ask() -> dict[str, Any]:
