@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 
 from chia_rs import CoinSpend, SpendBundle
 
-from chain.errors import FeeTooHigh
+from chain.fees import FeeSettings, fee_for
 from chain.network import Network
 from chain.node import Node
 from climate_wallet.addresses import Address, PrivateKeys
-from climate_wallet.amounts import parse_xch, show_xch
 from climate_wallet.book import AddressBook
 from climate_wallet.coins import purse
 from climate_wallet.errors import BuildError, UnknownToken, WalletLocked, WalletNotSynced
@@ -25,10 +24,6 @@ from climate_wallet.spends import NOTHING, Checked, OwnCoin, check, pay_xch, sig
 from climate_wallet.sync import Syncer, SyncState
 from puzzles.units import AssetId, CoinId, Height, Mojos, PuzzleHash
 
-FEE_CEILING = parse_xch("0.01")
-"""Most that an estimated fee may be; a fee given by the holder may be higher."""
-
-FEE_TARGET_SECONDS = 60
 FEE_SPEND_COST = 12_000_000
 """CLVM cost of one coin that pays a fee, with its bytes and signature, rounded up."""
 
@@ -42,7 +37,7 @@ class Wallet:
     book: AddressBook
     syncer: Syncer
     keys: PrivateKeys | None = None
-    fee_ceiling: Mojos = FEE_CEILING
+    fees: FeeSettings = field(default_factory=FeeSettings)
     state: SyncState | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the store catches up or a transaction is built: no two builders see the same coins."""
@@ -100,15 +95,7 @@ class Wallet:
 
     async def estimate_fee(self, cost: int) -> Mojos:
         """The fee the node asks for this CLVM cost; raises FeeTooHigh above the ceiling."""
-        wanted = await self.node.fee_estimate(cost, FEE_TARGET_SECONDS)
-        if wanted > self.fee_ceiling:
-            raise FeeTooHigh(
-                f"the node asks for a fee of {show_xch(wanted)}, the ceiling is {show_xch(self.fee_ceiling)}: "
-                "give a fee yourself, or wait until the network is less busy",
-                wanted=wanted,
-                ceiling=self.fee_ceiling,
-            )
-        return wanted
+        return await fee_for(self.node, cost, self.fees)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,319 @@
+"""The daemon's HTTP routes: JSON in, JSON out, and one table from error to status.
+
+Amounts of tokens are whole units at this door, XCH and fees are mojos; ids are hex with 0x. Words and private
+keys never pass it.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+from pydantic import Field
+
+from chain.errors import (
+    AddressError,
+    ChainError,
+    FeeTooHigh,
+    NodeDown,
+    NodeNotSynced,
+    NotOnChain,
+    PushRefused,
+    RequestError,
+    SettingsError,
+    StoreBusy,
+    StoreError,
+)
+from chain.serve import Door, StatusTable, make_app
+from chain.wire import Body, Hex32, answer, read_body, read_query, to_hex
+from climate_wallet.amounts import whole_units
+from climate_wallet.detokenize import request_detokenization
+from climate_wallet.errors import (
+    AmountError,
+    CannotReplace,
+    KeyExists,
+    KeyNotFound,
+    MnemonicError,
+    NotEnoughFunds,
+    NotEnoughUnits,
+    TransactionNotFound,
+    UnknownRegistry,
+    UnknownToken,
+    WalletError,
+    WalletLocked,
+    WalletMismatch,
+    WalletNotSynced,
+    WrongPassphrase,
+)
+from climate_wallet.journal import find, newest, pending
+from climate_wallet.registries import add_registry, remove_registry
+from climate_wallet.replace import raise_fee
+from climate_wallet.retire import retire
+from climate_wallet.send import send_units, send_xch
+from climate_wallet.service import WalletService
+from climate_wallet.shapes import (
+    balances_json,
+    received_json,
+    registry_json,
+    request_json,
+    state_json,
+    transaction_json,
+)
+from climate_wallet.views import balances, followed, received
+from puzzles.errors import PuzzleError, RecordError, SerialError, UnitsError
+from puzzles.units import AssetId, LauncherId, Mojos
+
+STATUSES: StatusTable = {
+    PuzzleError: 500,
+    RecordError: 400,
+    SerialError: 400,
+    UnitsError: 400,
+    ChainError: 502,
+    RequestError: 400,
+    SettingsError: 500,
+    AddressError: 400,
+    NodeDown: 503,
+    NodeNotSynced: 503,
+    NotOnChain: 404,
+    PushRefused: 409,
+    FeeTooHigh: 409,
+    StoreError: 500,
+    StoreBusy: 503,
+    WalletError: 500,
+    MnemonicError: 400,
+    KeyNotFound: 404,
+    KeyExists: 409,
+    WalletLocked: 423,
+    WrongPassphrase: 403,
+    WalletMismatch: 409,
+    AmountError: 400,
+    NotEnoughFunds: 409,
+    NotEnoughUnits: 409,
+    UnknownToken: 404,
+    UnknownRegistry: 404,
+    WalletNotSynced: 503,
+    TransactionNotFound: 404,
+    CannotReplace: 409,
+}
+"""Error class to HTTP status, by the nearest class of its family."""
+
+MAX_PAGE = 500
+MAX_XCH_MOJOS = 2**64 - 1
+
+_Fee = Field(default=None, ge=0, le=MAX_XCH_MOJOS)
+
+
+class Unlock(Body):
+    """Open the keychain; an empty passphrase opens one that has none."""
+
+    passphrase: str = Field(default="", max_length=1000)
+
+
+class SendUnits(Body):
+    """Send whole units of a token."""
+
+    asset_id: Hex32
+    units: int
+    to: str = Field(max_length=200)
+    fee: int | None = _Fee
+
+
+class SendXch(Body):
+    """Send mojos of XCH."""
+
+    mojos: int = Field(le=MAX_XCH_MOJOS)
+    to: str = Field(max_length=200)
+    fee: int | None = _Fee
+
+
+class Retire(Body):
+    """Retire whole units; the fields named in `private` are only committed to on chain."""
+
+    asset_id: Hex32
+    units: int
+    record: dict[str, str] = Field(default_factory=dict, max_length=32)
+    private: list[str] = Field(default_factory=list, max_length=32)
+    fee: int | None = _Fee
+
+
+class Detokenize(Body):
+    """Ask the registry to take whole units back."""
+
+    asset_id: Hex32
+    units: int
+
+
+class RaiseFee(Body):
+    """The whole fee that the replacement is to pay."""
+
+    fee: int = Field(ge=0, le=MAX_XCH_MOJOS)
+
+
+class AddRegistry(Body):
+    """A registry to trust, by its launcher id."""
+
+    registry_id: Hex32
+    label: str | None = Field(default=None, max_length=100)
+
+
+class Page(Body):
+    """Which part of a long list."""
+
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE)
+    offset: int = Field(default=0, ge=0, le=2**31)
+
+
+def wallet_app(service: WalletService, door: Door, *, token: str) -> web.Application:
+    """The daemon's application."""
+    routes = Routes(service)
+    app = make_app(door, token=token, statuses=STATUSES, health=routes.health)
+    app.router.add_get("/v1/status", routes.status)
+    app.router.add_post("/v1/lock", routes.lock)
+    app.router.add_post("/v1/unlock", routes.unlock)
+    app.router.add_get("/v1/address", routes.address)
+    app.router.add_get("/v1/balances", routes.balances)
+    app.router.add_post("/v1/send", routes.send)
+    app.router.add_post("/v1/send-xch", routes.send_xch)
+    app.router.add_post("/v1/retire", routes.retire)
+    app.router.add_post("/v1/detokenization-requests", routes.detokenize)
+    app.router.add_get("/v1/transactions", routes.transactions)
+    app.router.add_get("/v1/transactions/pending", routes.pending)
+    app.router.add_get("/v1/transactions/{tx_id}", routes.transaction)
+    app.router.add_post("/v1/transactions/{tx_id}/fee", routes.raise_fee)
+    app.router.add_get("/v1/received", routes.received)
+    app.router.add_get("/v1/registries", routes.registries)
+    app.router.add_post("/v1/registries", routes.add_registry)
+    app.router.add_delete("/v1/registries/{registry_id}", routes.remove_registry)
+    return app
+
+
+class Routes:
+    """One method a route."""
+
+    def __init__(self, service: WalletService) -> None:
+        """Answer for this wallet."""
+        self._service = service
+
+    async def health(self) -> dict[str, object]:
+        """What anyone on this machine may know: whether the wallet keeps up."""
+        state = self._service.state()
+        return {"is_synced": state.sync is not None and state.sync.is_synced and state.problem is None}
+
+    async def status(self, _: web.Request) -> web.Response:
+        """Key, lock, how far, and what is wrong if anything."""
+        return answer(state_json(self._service.state()))
+
+    async def lock(self, _: web.Request) -> web.Response:
+        """Forget the private keys."""
+        self._service.lock()
+        return answer(state_json(self._service.state()))
+
+    async def unlock(self, request: web.Request) -> web.Response:
+        """Take the private keys from the keychain."""
+        body = await read_body(request, Unlock)
+        self._service.unlock(body.passphrase)
+        return answer(state_json(self._service.state()))
+
+    async def address(self, _: web.Request) -> web.Response:
+        """An address that nothing was seen at yet."""
+        address = self._service.wallet.current_address()
+        text = self._service.network.encode_address(address.puzzle_hash)
+        return answer({"address": text, "index": address.index, "puzzle_hash": to_hex(address.puzzle_hash)})
+
+    async def balances(self, _: web.Request) -> web.Response:
+        """XCH, units by block, and tokens of strangers."""
+        return answer(balances_json(balances(self._service.wallet.book.engine)))
+
+    async def send(self, request: web.Request) -> web.Response:
+        """Send whole units of a token."""
+        body = await read_body(request, SendUnits)
+        to = self._service.network.decode_address(body.to)
+        tx = await send_units(
+            self._service.wallet, AssetId(body.asset_id), whole_units(body.units), to, fee=_fee(body.fee)
+        )
+        return answer(transaction_json(tx), status=201)
+
+    async def send_xch(self, request: web.Request) -> web.Response:
+        """Send mojos of XCH."""
+        body = await read_body(request, SendXch)
+        to = self._service.network.decode_address(body.to)
+        tx = await send_xch(self._service.wallet, Mojos(body.mojos), to, fee=_fee(body.fee))
+        return answer(transaction_json(tx), status=201)
+
+    async def retire(self, request: web.Request) -> web.Response:
+        """Retire whole units."""
+        body = await read_body(request, Retire)
+        tx = await retire(
+            self._service.wallet,
+            AssetId(body.asset_id),
+            whole_units(body.units),
+            body.record,
+            private=body.private,
+            fee=_fee(body.fee),
+        )
+        return answer(transaction_json(tx), status=201)
+
+    async def detokenize(self, request: web.Request) -> web.Response:
+        """The holder's half of a detokenization."""
+        body = await read_body(request, Detokenize)
+        half = await request_detokenization(self._service.wallet, AssetId(body.asset_id), whole_units(body.units))
+        return answer(request_json(half), status=201)
+
+    async def transactions(self, request: web.Request) -> web.Response:
+        """Our transactions, newest first."""
+        page = read_query(request, Page)
+        found = newest(self._service.wallet.book.engine, limit=page.limit, offset=page.offset)
+        return answer({"transactions": [transaction_json(tx) for tx in found]})
+
+    async def pending(self, _: web.Request) -> web.Response:
+        """Our transactions that are in no block yet."""
+        found = pending(self._service.wallet.book.engine)
+        return answer({"transactions": [transaction_json(tx) for tx in found]})
+
+    async def transaction(self, request: web.Request) -> web.Response:
+        """One transaction."""
+        return answer(transaction_json(find(self._service.wallet.book.engine, _hex32(request, "tx_id"))))
+
+    async def raise_fee(self, request: web.Request) -> web.Response:
+        """Replace a pending transaction by one with a higher fee."""
+        body = await read_body(request, RaiseFee)
+        tx = await raise_fee(self._service.wallet, _hex32(request, "tx_id"), Mojos(body.fee))
+        return answer(transaction_json(tx))
+
+    async def received(self, request: web.Request) -> web.Response:
+        """Coins that came from others, newest first."""
+        page = read_query(request, Page)
+        found = received(self._service.wallet.book.engine, limit=page.limit, offset=page.offset)
+        return answer({"received": [received_json(each) for each in found]})
+
+    async def registries(self, _: web.Request) -> web.Response:
+        """The followed registries."""
+        return answer({"registries": [registry_json(each) for each in followed(self._service.engine)]})
+
+    async def add_registry(self, request: web.Request) -> web.Response:
+        """Follow a registry."""
+        body = await read_body(request, AddRegistry)
+        registry_id = LauncherId(body.registry_id)
+        async with self._service.wallet.lock:
+            name = await add_registry(self._service.node, self._service.engine, registry_id, body.label)
+        self._service.look_now()
+        return answer({"registry_id": to_hex(registry_id), "name": name}, status=201)
+
+    async def remove_registry(self, request: web.Request) -> web.Response:
+        """Stop following a registry."""
+        async with self._service.wallet.lock:
+            remove_registry(self._service.engine, LauncherId(_hex32(request, "registry_id")))
+        return answer({"registries": [registry_json(each) for each in followed(self._service.engine)]})
+
+
+def _fee(fee: int | None) -> Mojos | None:
+    return None if fee is None else Mojos(fee)
+
+
+def _hex32(request: web.Request, name: str) -> bytes:
+    text = request.match_info[name]
+    try:
+        data = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        data = b""
+    if len(data) != 32 or not text.startswith("0x"):
+        raise RequestError(f"the {name} in the address does not fit: expected 0x and 64 hex digits")
+    return data

@@ -1,0 +1,180 @@
+"""The command line's verbs that move units and coins: send, retire, ask for a detokenization, raise a fee."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+
+from chain.console import Output, output_option, working
+from chain.errors import ConfirmTimeout
+from climate_wallet.amounts import parse_units, parse_xch, show_xch
+from climate_wallet.errors import AmountError, BuildError
+from climate_wallet.exits import Daemon, daemon_there
+from puzzles.errors import RecordError
+from puzzles.retirement import RECORD_KEYS
+from puzzles.units import mojos_to_units
+
+CONFIRM_SECONDS = 600.0
+POLL_SECONDS = 1.0
+
+_fee_options = [
+    click.option("--fee", "fee_xch", help="Fee in XCH, such as 0.00005; the node's estimate if not given."),
+    click.option("--fee-mojos", type=click.IntRange(min=0), help="Fee in mojos, instead of --fee."),
+    click.option("--wait", is_flag=True, help="Wait until it is in a block."),
+]
+
+
+def _with_fee(command: Any) -> Any:
+    for option in reversed(_fee_options):
+        command = option(command)
+    return command
+
+
+def _fee(fee_xch: str | None, fee_mojos: int | None) -> int | None:
+    if fee_xch is not None and fee_mojos is not None:
+        raise AmountError("the fee is given twice: use --fee or --fee-mojos")
+    return parse_xch(fee_xch) if fee_xch is not None else fee_mojos
+
+
+@click.command()
+@click.argument("units")
+@click.option("--token", "asset_id", required=True, help="Asset id of the token, 0x...")
+@click.option("--to", required=True, help="Address of the receiver.")
+@_with_fee
+@output_option
+def send(
+    out: Output, *, units: str, asset_id: str, to: str, fee_xch: str | None, fee_mojos: int | None, wait: bool
+) -> None:
+    """Send whole UNITS of a token."""
+    daemon = daemon_there()
+    count = mojos_to_units(parse_units(units))
+    tx = daemon.post("/v1/send", asset_id=asset_id, units=count, to=to, fee=_fee(fee_xch, fee_mojos))
+    _show_transaction(out, daemon, tx, f"sent {count} units to {to}", wait=wait)
+
+
+@click.command("send-xch")
+@click.argument("amount")
+@click.option("--to", required=True, help="Address of the receiver.")
+@_with_fee
+@output_option
+def send_xch(out: Output, *, amount: str, to: str, fee_xch: str | None, fee_mojos: int | None, wait: bool) -> None:
+    """Send AMOUNT in XCH, such as 0.25."""
+    daemon = daemon_there()
+    mojos = parse_xch(amount)
+    tx = daemon.post("/v1/send-xch", mojos=mojos, to=to, fee=_fee(fee_xch, fee_mojos))
+    _show_transaction(out, daemon, tx, f"sent {show_xch(mojos)} to {to}", wait=wait)
+
+
+@click.command(epilog="Fields: " + ", ".join(RECORD_KEYS))
+@click.argument("units")
+@click.option("--token", "asset_id", required=True, help="Asset id of the token, 0x...")
+@click.option("--field", "fields", multiple=True, metavar="KEY=VALUE", help="A public field of the record.")
+@click.option(
+    "--private",
+    "private_fields",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A field that stays private and can be proven later.",
+)
+@_with_fee
+@output_option
+def retire(
+    out: Output,
+    *,
+    units: str,
+    asset_id: str,
+    fields: tuple[str, ...],
+    private_fields: tuple[str, ...],
+    fee_xch: str | None,
+    fee_mojos: int | None,
+    wait: bool,
+) -> None:
+    """Retire whole UNITS of a token for good."""
+    daemon = daemon_there()
+    count = mojos_to_units(parse_units(units))
+    public, private = _fields(fields), _fields(private_fields)
+    twice = sorted(public.keys() & private.keys())
+    if twice:
+        raise RecordError(f"the field {twice[0]} is given twice: expected it once, public or private")
+    tx = daemon.post(
+        "/v1/retire",
+        asset_id=asset_id,
+        units=count,
+        record=public | private,
+        private=sorted(private),
+        fee=_fee(fee_xch, fee_mojos),
+    )
+    receipt = tx["details"]["receipt_id"]
+    _show_transaction(out, daemon, tx, f"retired {count} units, receipt {receipt}", wait=wait)
+
+
+def _fields(pairs: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise RecordError(f"{pair!r} is not a field: expected KEY=VALUE, such as beneficiary_name=Alice")
+        if key in found:
+            raise RecordError(f"the field {key} is given twice: expected each field once")
+        found[key] = value
+    return found
+
+
+@click.command("detokenize-request")
+@click.argument("units")
+@click.option("--token", "asset_id", required=True, help="Asset id of the token, 0x...")
+@click.option("--output", type=click.File("w", encoding="utf-8"), help="Write the request to this file.")
+@output_option
+def detokenize_request(out: Output, units: str, asset_id: str, output: Any) -> None:
+    """Make the request by which the registry takes UNITS back; it is void when the registry moves."""
+    count = mojos_to_units(parse_units(units))
+    request = daemon_there().post("/v1/detokenization-requests", asset_id=asset_id, units=count)
+    if output is not None:
+        json.dump(request, output, indent=2)
+        output.write("\n")
+    text = f"the request for {count} units is written: hand it to the registry"
+    if output is None:
+        text = json.dumps(request, indent=2)
+    out.show(request, text=lambda console: console.print(text))
+
+
+@click.command("raise-fee")
+@click.argument("tx_id")
+@_with_fee
+@output_option
+def raise_fee(out: Output, *, tx_id: str, fee_xch: str | None, fee_mojos: int | None, wait: bool) -> None:
+    """Replace the pending transaction TX_ID by one that pays this fee altogether."""
+    fee = _fee(fee_xch, fee_mojos)
+    if fee is None:
+        raise AmountError("the new fee is missing: give --fee or --fee-mojos")
+    daemon = daemon_there()
+    tx = daemon.post(f"/v1/transactions/{tx_id}/fee", fee=fee)
+    _show_transaction(out, daemon, tx, f"replaced by {tx['tx_id']}", wait=wait)
+
+
+def _show_transaction(out: Output, daemon: Daemon, tx: dict[str, Any], done: str, *, wait: bool) -> None:
+    if wait:
+        tx = _wait(daemon, tx)
+    state = f"in block {tx['confirmed_height']}" if tx["confirmed_height"] is not None else tx["status"]
+    note = f" ({tx['push_note']})" if tx["push_note"] else ""
+    line = f"{done}; fee {show_xch(tx['fee'])}; transaction {tx['tx_id']} {state}{note}"
+    out.show(tx, text=lambda console: console.print(line))
+
+
+def _wait(daemon: Daemon, tx: dict[str, Any]) -> dict[str, Any]:
+    deadline = time.monotonic() + CONFIRM_SECONDS
+    with working("waiting for a block"):
+        while tx["status"] == "pending" and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            tx = daemon.get(f"/v1/transactions/{tx['tx_id']}")
+    if tx["status"] == "dropped":
+        raise BuildError(f"the transaction {tx['tx_id']} was dropped: {tx['dropped_reason']}")
+    if tx["status"] == "pending":
+        raise ConfirmTimeout(
+            f"the transaction {tx['tx_id']} is in no block after {CONFIRM_SECONDS:g} seconds: "
+            "it stays pending; see climate-wallet pending, or raise its fee"
+        )
+    return tx

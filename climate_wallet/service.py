@@ -1,0 +1,196 @@
+"""The wallet as a daemon keeps it: opened from its store, unlocked and locked, catching up in the
+background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from chain.database import open_database
+from chain.errors import ChainError
+from chain.fees import FeeSettings
+from chain.network import Network
+from chain.node import Node
+from climate_wallet.addresses import PrivateKeys
+from climate_wallet.book import AddressBook, bound_key, open_book
+from climate_wallet.errors import KeyNotFound, WalletError, WalletLocked
+from climate_wallet.keys import KeyStore
+from climate_wallet.settings import WalletSettings
+from climate_wallet.store import MIGRATIONS
+from climate_wallet.sync import Syncer, SyncState
+from climate_wallet.wallet import Wallet
+from puzzles.units import Mojos
+
+LONGEST_BACK_OFF = 60.0
+"""Most seconds between two tries while the node does not answer."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceState:
+    """What a user asks first: which key, locked or not, how far, and what is wrong if anything."""
+
+    network: str
+    fingerprint: int | None
+    is_locked: bool
+    has_passphrase: bool
+    sync: SyncState | None
+    problem: str | None
+
+
+class WalletService:
+    """One wallet behind a door. A store that is new waits for the first unlock to learn its key."""
+
+    def __init__(
+        self, *, settings: WalletSettings, fees: FeeSettings, keys: KeyStore, node: Node, engine: Engine
+    ) -> None:
+        """Serve the wallet of this store from this node."""
+        self._settings = settings
+        self._fees = fees
+        self._keys = keys
+        self._node = node
+        self._engine = engine
+        self._wallet: Wallet | None = None
+        self._problem: str | None = None
+        self._wake = asyncio.Event()
+
+    @property
+    def network(self) -> Network:
+        """The network this wallet is on."""
+        return self._node.expected_network
+
+    @property
+    def engine(self) -> Engine:
+        """The wallet's store."""
+        return self._engine
+
+    @property
+    def node(self) -> Node:
+        """The node this wallet asks."""
+        return self._node
+
+    @property
+    def wallet(self) -> Wallet:
+        """The wallet, to look at or to work with; raises WalletLocked if it is new and was never unlocked."""
+        if self._wallet is None:
+            raise WalletLocked("the wallet is new and locked: unlock it once, so that it knows its key")
+        return self._wallet
+
+    def open(self) -> None:
+        """Open the wallet as far as it goes without a passphrase; raises KeyNotFound if there is no key to
+        serve.
+        """
+        if bound_key(self._engine) is not None:
+            self._use(open_book(self._engine, self.network, gap_limit=self._settings.gap_limit))
+        if self._keys.has_passphrase:
+            return
+        try:
+            self.unlock("")
+        except KeyNotFound:
+            if self._wallet is None:
+                raise
+            log.warning("the keychain no longer holds this wallet's key: it watches, and cannot sign")
+
+    def unlock(self, passphrase: str) -> None:
+        """Take the private keys from the keychain; binds a new store to its key.
+
+        Raises WrongPassphrase, KeyNotFound or WalletMismatch.
+        """
+        self._keys.unlock(passphrase)
+        bound = bound_key(self._engine)
+        fingerprint = self._settings.fingerprint if bound is None else bound.fingerprint
+        key = self._keys.find(fingerprint)
+        private = PrivateKeys(self._keys.private_key(key.fingerprint))
+        book = open_book(
+            self._engine,
+            self.network,
+            key=key,
+            is_hardened=self._settings.is_hardened,
+            gap_limit=self._settings.gap_limit,
+        )
+        if self._wallet is None:
+            self._use(book)
+        self.wallet.book.is_hardened = book.is_hardened
+        self.wallet.keys = private
+        self.wallet.book.extend(private)
+        self._wake.set()
+
+    def lock(self) -> None:
+        """Forget the private keys; the wallet goes on watching."""
+        if self._wallet is not None:
+            self._wallet.keys = None
+        self._keys.lock()
+
+    def _use(self, book: AddressBook) -> None:
+        self._wallet = Wallet(
+            node=self._node,
+            network=self.network,
+            book=book,
+            syncer=Syncer(self._node, book, dust=Mojos(self._settings.dust)),
+            fees=self._fees,
+        )
+        book.extend()
+
+    def state(self) -> ServiceState:
+        """Where the wallet stands."""
+        wallet = self._wallet
+        return ServiceState(
+            network=self.network.name,
+            fingerprint=None if wallet is None else wallet.book.fingerprint,
+            is_locked=wallet is None or wallet.keys is None,
+            has_passphrase=self._keys.has_passphrase,
+            sync=None if wallet is None else wallet.state,
+            problem=self._problem,
+        )
+
+    def look_now(self) -> None:
+        """End the pause before the next look at the chain."""
+        self._wake.set()
+
+    async def follow(self) -> None:
+        """Catch up again and again; what goes wrong is kept as a sentence, and tried again after a pause."""
+        pause = self._settings.poll_seconds
+        while True:
+            has_more = False
+            if self._wallet is not None:
+                try:
+                    state = await self._wallet.round()
+                    self._problem, pause = None, self._settings.poll_seconds
+                    has_more = not state.is_synced or state.candidates > 0
+                except (ChainError, WalletError) as error:
+                    if self._problem != str(error):
+                        log.warning("catching up: %s", error)
+                    self._problem = str(error)
+                    pause = min(pause * 2, LONGEST_BACK_OFF)
+            if not has_more:
+                self._wake.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), pause)
+
+
+@asynccontextmanager
+async def open_service(
+    *, settings: WalletSettings, fees: FeeSettings, keys: KeyStore, node: Node
+) -> AsyncIterator[WalletService]:
+    """The service, following the chain until the end of the block."""
+    settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = open_database(settings.database_url, MIGRATIONS)
+    service = WalletService(settings=settings, fees=fees, keys=keys, node=node, engine=engine)
+    following: asyncio.Task[None] | None = None
+    try:
+        service.open()
+        following = asyncio.create_task(service.follow())
+        yield service
+    finally:
+        if following is not None:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+        engine.dispose()
