@@ -138,9 +138,14 @@ def launch_registry() -> SpendBundle:
 
 def issue(count: int) -> SpendBundle:
     """One bundle that issues so many blocks of one series in running order, 1,000 units each."""
-    people, registry, coin = _people(), registry_coin(), funding_coin()
     blocks = [UnitBlock(series="BT-CDM2746-2018", first=1000 * n + 1, last=1000 * n + 1000) for n in range(count)]
-    plan = plan_issues(registry, FreeSerials(), [_request(block) for block in blocks])
+    return issue_blocks(blocks, registry=registry_coin(), free=FreeSerials())
+
+
+def issue_blocks(blocks: Sequence[UnitBlock], *, registry: RegistryCoin, free: FreeSerials) -> SpendBundle:
+    """One bundle that issues these blocks from a registry whose free serials are given, and are taken from."""
+    people, coin = _people(), funding_coin()
+    plan = plan_issues(registry, free, [_request(block) for block in blocks])
     funder, funding_id = people["funder"], CoinId(bytes(coin.name()))
     spent = sum(each.amount for each in plan.issues)
     funding = [
