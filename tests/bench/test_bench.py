@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import StringIO
 
 import pytest
 from click.testing import CliRunner, Result
@@ -61,7 +62,7 @@ def test_target_that_is_a_floor_is_met_from_its_limit_up(found: float, is_met: b
 
 
 def test_targets_table_keeps_a_wide_figure_whole() -> None:
-    console = Console(width=200, record=True, quiet=True)
+    console = Console(width=200, file=StringIO(), record=True)
     show_targets(console, [Target(what="events", found=12_345.6, limit=10_000, unit="a second", is_floor=True)])
     assert rows(console.export_text())["events"] == ["12,346 a second", "at least 10,000 a second", "met"]
 
