@@ -1,16 +1,32 @@
 """Errors of `tokenization_engine`: each text is one sentence fit for a user.
 
 EngineError
-`-- RegisterError          the register refuses, and nothing was written
-    |-- RecordInvalid      a record that breaks the rules of the data model, with every problem named
-    |   `-- ImportRefused  a file of records of which at least one does
-    |-- NotInRegister      a project, issuance, label or unit that the register does not hold
-    |-- SerialsOverlap     a unit block that shares serials with one the register holds
-    |-- MoveRefused        a status a record may not move to from the one it has
-    |-- AlreadyTokenized   a unit whose serials were tokenized before, as another token
-    |-- RangeRefused       a serial range that is not, or not wholly, the register's to retire or take back
-    |-- EventMismatch      a chain event under a coin id that was applied before with other contents
-    `-- UndoRefused        a chain event that cannot be taken back while later changes stand on it
+|-- RegisterError          the register refuses, and nothing was written
+|   |-- RecordInvalid      a record that breaks the rules of the data model, with every problem named
+|   |   `-- ImportRefused  a file of records of which at least one does
+|   |-- NotInRegister      a project, issuance, label or unit that the register does not hold
+|   |-- SerialsOverlap     a unit block that shares serials with one the register holds
+|   |-- MoveRefused        a status a record may not move to from the one it has
+|   |-- AlreadyTokenized   a unit whose serials were tokenized before, as another token
+|   |-- RangeRefused       a serial range that is not, or not wholly, the register's to retire or take back
+|   |-- EventMismatch      a chain event under a coin id that was applied before with other contents
+|   `-- UndoRefused        a chain event that cannot be taken back while later changes stand on it
+|-- RegistryError          the registry on chain cannot be used as asked
+|   |-- NotARegistry       the id is not that of a registry of ours on this chain
+|   |-- NoRegistry         this engine has no registry yet
+|   |-- RegistryEnded      the registry's singleton was ended: nothing can be issued any more
+|   |-- OwnersUnknown      the chain shows the owners by their hash only, and nobody told us who they are
+|   |-- OwnersInvalid      an issuer, allotment or governor that cannot own a registry
+|   `-- NotTheIssuer       the keys at hand are not those of the registry's issuer
+|-- OutsideAllotment       a unit block that the governor has not allotted to the issuer
+|-- NothingToDo            a command that names no unit
+|-- UnderWay               a unit that a job of the journal is about to tokenize
+|-- JobNotFound            no job of that number in the journal
+|-- JobRefused             a job that cannot be done any more, or not be cancelled
+|-- WaitedTooLong          the work is journalled and goes on with `resume`, but was not done in time
+|-- RequestInvalid         a detokenization request that is none, or not one this registry can grant
+|-- OrderInvalid           a governor's order, or a signature of one, that does not read or does not fit
+`-- StatementInvalid       a statement outside the vocabulary
 """
 
 from __future__ import annotations
@@ -93,3 +109,67 @@ class EventMismatch(RegisterError):
 
 class UndoRefused(RegisterError):
     """A chain event that cannot be taken back while later changes stand on it."""
+
+
+class RegistryError(EngineError):
+    """The registry on chain cannot be used as asked."""
+
+
+class NotARegistry(RegistryError):
+    """The id is not that of a registry of ours on this chain."""
+
+
+class NoRegistry(RegistryError):
+    """This engine has no registry yet."""
+
+
+class RegistryEnded(RegistryError):
+    """The registry's singleton was ended: nothing can be issued any more."""
+
+
+class OwnersUnknown(RegistryError):
+    """The chain shows the owners by their hash only, and nobody told us who they are."""
+
+
+class OwnersInvalid(RegistryError):
+    """An issuer, allotment or governor that cannot own a registry."""
+
+
+class NotTheIssuer(RegistryError):
+    """The keys at hand are not those of the registry's issuer."""
+
+
+class OutsideAllotment(EngineError):
+    """A unit block that the governor has not allotted to the issuer."""
+
+
+class NothingToDo(EngineError):
+    """A command that names no unit, or whose filter finds none."""
+
+
+class UnderWay(EngineError):
+    """A unit that an open job of the journal is about to tokenize."""
+
+
+class JobNotFound(EngineError):
+    """No job of that number in the journal."""
+
+
+class JobRefused(EngineError):
+    """A job that cannot be done any more, or not be cancelled."""
+
+
+class WaitedTooLong(EngineError):
+    """The work is journalled and goes on with `resume`, but was not done in the time given."""
+
+
+class RequestInvalid(EngineError):
+    """A detokenization request that is none, or not one that this registry can grant."""
+
+
+class OrderInvalid(EngineError):
+    """A governor's order, or a signature of one, that does not read or does not fit."""
+
+
+class StatementInvalid(EngineError):
+    """A statement outside the vocabulary."""

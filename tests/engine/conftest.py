@@ -1,0 +1,99 @@
+"""An engine with a register, a key and a local chain, for every test of its verbs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from chain.fees import FeeSettings
+from chain.settings import NodeSettings
+from climate_wallet.keys import KeyStore
+from puzzles.units import LauncherId, Mojos
+from sim.local_chain import LocalChain
+from tests.engine.people import COLD_WORDS, HOT_WORDS, cold_keys
+from tokenization_engine import create, work
+from tokenization_engine.app import Wiring, open_desk
+from tokenization_engine.desk import Desk, OnStep, nobody_watches
+from tokenization_engine.keys import EngineKeys
+from tokenization_engine.settings import EngineSettings
+
+FUNDS = Mojos(10**12)
+
+OpenDesk = Callable[..., AbstractAsyncContextManager[Desk]]
+
+
+@pytest.fixture
+def keys_root(tmp_path: Path) -> Iterator[Path]:
+    """A keychain with the admin's hot key and a cold one, of fixed words."""
+    root = tmp_path / "keys"
+    store = KeyStore(root)
+    store.restore(HOT_WORDS, "hot")
+    store.restore(COLD_WORDS, "cold")
+    store.close()
+    yield root
+
+
+@pytest.fixture
+def wiring(tmp_path: Path, keys_root: Path, node_settings: NodeSettings) -> Wiring:
+    """Settings of an engine on `chain`."""
+    store = KeyStore(keys_root)
+    fingerprint = next(key.fingerprint for key in store.list() if key.label == "hot")
+    store.close()
+    return Wiring(
+        engine=EngineSettings(
+            database=f"sqlite:///{tmp_path}/register.sqlite",
+            keys_root=keys_root,
+            fingerprint=fingerprint,
+            author="admin",
+            confirmations=2,
+            poll_seconds=0.01,
+            wait_seconds=60,
+        ),
+        node=node_settings,
+        fees=FeeSettings(),
+    )
+
+
+@pytest.fixture
+async def desk(wiring: Wiring, chain: LocalChain) -> AsyncIterator[Desk]:
+    """An engine with an empty register and one XCH."""
+    async with open_desk(wiring) as desk:
+        await chain.faucet(desk.keys.own.puzzle_hash, FUNDS)
+        yield desk
+
+
+@pytest.fixture
+async def farming(chain: LocalChain) -> AsyncIterator[None]:
+    """Blocks come by themselves, as on a real chain."""
+
+    async def farm() -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            await chain.farm()
+
+    task = asyncio.create_task(farm())
+    yield
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.fixture
+async def founded(desk: Desk, chain: LocalChain) -> LauncherId:
+    """The registry of the engine: hot issuer, one cold key that governs."""
+    registry_id, job = await create.create(
+        desk,
+        "Kingdom of Bhutan",
+        create.GovernorWish(public_keys=cold_keys(1)),
+        (),
+        issuer_key=desk.keys.own.public_key,
+        fee=Mojos(0),
+    )
+    await work.run(desk, [job], wait=False)
+    await chain.farm(2)
+    await work.run(desk, [job], wait=False)
+    return registry_id

@@ -1,0 +1,143 @@
+"""What every verb of the engine works with: register, node, key, settings; and which registry is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chia_rs import Coin
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from chain.errors import AnswerCapped
+from chain.fees import FeeSettings
+from chain.network import Network
+from chain.node import ChainCoin, Node
+from climate_wallet.addresses import Address
+from climate_wallet.selection import choose_xch
+from climate_wallet.spends import OwnCoin, total
+from puzzles.owners import read_allotment
+from puzzles.registry_ledger import Owners
+from puzzles.units import CoinId, Height, LauncherId, Mojos, PuzzleHash
+from tokenization_engine.errors import NoRegistry, NotTheIssuer
+from tokenization_engine.journal import OPEN, Job, jobs
+from tokenization_engine.keys import EngineKeys
+from tokenization_engine.register.store import Register
+from tokenization_engine.registry import Follower, KnownOwners, RegistryState, known_owners
+from tokenization_engine.settings import EngineSettings
+from tokenization_engine.store import RegistryRow
+
+OnStep = Callable[[str, Job], None]
+"""Told what just happened to a job, for whoever watches: planned, built, pushed, seen, confirmed, registered,
+dropped."""
+
+
+def nobody_watches(_step: str, _job: Job) -> None:
+    """Nothing happens."""
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """The parts of a running engine, handed in by `app.py`."""
+
+    register: Register
+    node: Node
+    keys: EngineKeys
+    settings: EngineSettings
+    fees: FeeSettings
+    on_step: OnStep = nobody_watches
+    _followers: dict[LauncherId, Follower] = field(default_factory=dict)
+
+    @property
+    def network(self) -> Network:
+        """The network the node must follow."""
+        return self.node.expected_network
+
+    def current_registry(self) -> LauncherId:
+        """The registry the engine works for; raises NoRegistry."""
+        with self.register.reading() as session:
+            row = session.scalars(select(RegistryRow).where(RegistryRow.is_current)).first()
+        if row is None:
+            raise NoRegistry("this engine has no registry yet: `registry create NAME`, or `registry open ID`")
+        return LauncherId(row.registry_id)
+
+    async def look(self, registry_id: LauncherId | None = None) -> RegistryState:
+        """The registry as the chain shows it now; the current one unless named."""
+        wanted = registry_id or self.current_registry()
+        if wanted not in self._followers:
+            self._followers[wanted] = Follower(self.node, self.register, wanted)
+        return await self._followers[wanted].look()
+
+    def owners(self, state: RegistryState) -> KnownOwners:
+        """Who owns the registry now; raises OwnersUnknown."""
+        with self.register.reading() as session:
+            return known_owners(session, state)
+
+    def issuer(self, owners: Owners) -> Address:
+        """The address of ours whose key issues; raises NotTheIssuer if another machine's does."""
+        allotted = read_allotment(owners.issuer_puzzle)
+        puzzle = owners.issuer_puzzle if allotted is None else allotted[0]
+        address = self.keys.find_puzzle(PuzzleHash(bytes(puzzle.get_tree_hash())))
+        if address is None:
+            raise NotTheIssuer(
+                f"the key {self.keys.info.fingerprint} is not the issuer's of this registry: choose the issuer's key "
+                "with CARBON_ENGINE_FINGERPRINT, or let the governor rotate to this one"
+            )
+        return address
+
+    async def coins(self) -> list[OwnCoin]:
+        """The engine's XCH on chain, without what open jobs have promised."""
+        with self.register.reading() as session:
+            promised = promised_coins(session)
+        address = self.keys.own
+        found = await self._unspent(address.puzzle_hash)
+        return [
+            OwnCoin(coin=each.coin, address=address, created_height=each.created_height)
+            for each in found
+            if each.coin_id not in promised
+        ]
+
+    async def balance(self) -> Mojos:
+        """Mojos that can be spent now."""
+        return total(await self.coins())
+
+    async def choose(self, amount: Mojos) -> list[OwnCoin]:
+        """Coins that hold the amount, none for nothing; raises NotEnoughFunds."""
+        return await choose_xch(await self.coins(), amount) if amount else []
+
+    async def _unspent(self, puzzle_hash: PuzzleHash, low: int = 0, high: int | None = None) -> list[ChainCoin]:
+        """Unspent coins at our address; asked in halves of the chain where a flood of coins fills an answer."""
+        try:
+            return await self.node.coins_by_puzzle_hashes(
+                [puzzle_hash], include_spent=False, start_height=low, end_height=high
+            )
+        except AnswerCapped:
+            top = high if high is not None else (await self.node.peak()).height + 1
+            if top - low < 2:
+                raise
+            middle = (low + top) // 2
+            return await self._unspent(puzzle_hash, low, middle) + await self._unspent(puzzle_hash, middle, high)
+
+
+def promised_coins(session: Session) -> set[CoinId]:
+    """The coins that the transactions of open jobs spend."""
+    found: set[CoinId] = set()
+    for job in jobs(session, states=OPEN):
+        if job.bundle is not None:
+            found |= {CoinId(bytes(coin.name())) for coin in job.bundle.removals()}
+    return found
+
+
+def make_current(session: Session, registry_id: LauncherId, name: str) -> None:
+    """Make this the registry that the engine works for."""
+    session.execute(update(RegistryRow).values(is_current=False))
+    row = session.get(RegistryRow, registry_id)
+    if row is None:
+        session.add(RegistryRow(registry_id=registry_id, name=name[:1024], is_current=True))
+    else:
+        row.is_current = True
+
+
+def signer(address: Address, coin: Coin) -> OwnCoin:
+    """Our key behind a coin that is not XCH of ours, such as the registry's: who may sign for it."""
+    return OwnCoin(coin=coin, address=address, created_height=Height(0))

@@ -1,0 +1,105 @@
+"""What the engine remembers beside the register, in the same database: its registries, their owners and
+spends, and the journal.
+
+The rule guarded here: nothing in these tables is believed against the chain. A spend counts while its block
+is still in the chain, and a job is what the chain says became of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, ForeignKey, Integer, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from chain.database import Hash32, Timestamp, Uint64
+from puzzles.units import UnitBlock
+from tokenization_engine.register.model import Base
+
+
+class RegistryRow(Base):
+    """A registry this engine works for, or has worked for."""
+
+    __tablename__ = "registries"
+
+    registry_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True)
+    name: Mapped[str] = mapped_column(String(1024))
+    is_current: Mapped[bool] = mapped_column(Boolean)
+
+
+class OwnersRow(Base):
+    """Owners of a registry, whose hash the chain shows before it shows them."""
+
+    __tablename__ = "registry_owners"
+
+    registry_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True)
+    owners_hash: Mapped[bytes] = mapped_column(Hash32, primary_key=True)
+    issuer_puzzle: Mapped[bytes] = mapped_column(LargeBinary)
+    governor_puzzle_hash: Mapped[bytes] = mapped_column(Hash32)
+    governor: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Who stands behind the governor's puzzle hash (see `owners.py`); None if nobody told us."""
+
+
+class SpendRow(Base):
+    """A spend of a registry's coin, read once; it counts while its block is in the chain."""
+
+    __tablename__ = "registry_spends"
+
+    registry_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    """0 for the launcher, then one up each time the registry is spent."""
+    height: Mapped[int] = mapped_column(Integer)
+    header_hash: Mapped[bytes] = mapped_column(Hash32)
+    spend: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class JobRow(Base):
+    """A job: what is to be done on chain in one transaction, and how far it has come."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    registry_id: Mapped[bytes] = mapped_column(Hash32, index=True)
+    author: Mapped[str] = mapped_column(String(255))
+    created_timestamp: Mapped[int] = mapped_column(Timestamp)
+    fee: Mapped[int] = mapped_column(Uint64)
+    request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """What was asked for, in the kind's own words."""
+    bundle: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The one signed transaction that stands for the job; None before it is built, and after it went stale."""
+    bundle_id: Mapped[bytes | None] = mapped_column(Hash32)
+    spent_coin_id: Mapped[bytes | None] = mapped_column(Hash32)
+    """The coin whose spend settles whether this transaction or another one was included."""
+    seen_height: Mapped[int | None] = mapped_column(Integer)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    """Why the job was dropped, or what the node said last when it did not take the transaction."""
+
+    issues: Mapped[list[IssueRow]] = relationship(order_by="IssueRow.position", cascade="all")
+
+
+class IssueRow(Base):
+    """One unit block of a job that issues: all that fixes the token, written before anything is pushed."""
+
+    __tablename__ = "job_issues"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    unit_id: Mapped[str] = mapped_column(String(36), index=True)
+    series: Mapped[str] = mapped_column(String(64))
+    first: Mapped[int] = mapped_column(Uint64)
+    last: Mapped[int] = mapped_column(Uint64)
+    token_metadata: Mapped[bytes] = mapped_column(LargeBinary)
+    """The metadata as a serialized program."""
+    receiver: Mapped[bytes] = mapped_column(Hash32)
+    asset_id: Mapped[bytes] = mapped_column(Hash32, index=True)
+    eve_coin_id: Mapped[bytes | None] = mapped_column(Hash32)
+    """The token's first coin as the job's transaction makes it."""
+    issued_coin_id: Mapped[bytes | None] = mapped_column(Hash32)
+    """The coin that the receiver got, once the chain shows it."""
+
+    @property
+    def block(self) -> UnitBlock:
+        """The serials."""
+        return UnitBlock(series=self.series, first=self.first, last=self.last)

@@ -1,0 +1,287 @@
+"""Jobs done step by step: each step looks at the chain first, does one thing, and can be repeated.
+
+The rule guarded here: a job killed anywhere goes on from what the journal and the chain say, and from nothing
+else. Jobs of one registry are done in the order they were written down, since each spends its newest coin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+
+from chain.errors import (
+    AlreadySpent,
+    MempoolConflict,
+    NodeDown,
+    NodeNotSynced,
+    NotOnChain,
+    PushRefused,
+)
+from chain.submit import push
+from puzzles.errors import SerialsTaken
+from puzzles.units import CoinId, Height
+from tokenization_engine import detokenize, issue, rotate, statements
+from tokenization_engine.desk import Desk
+from tokenization_engine.errors import (
+    JobRefused,
+    OrderInvalid,
+    RequestInvalid,
+    StatementInvalid,
+    WaitedTooLong,
+)
+from tokenization_engine.journal import (
+    Built,
+    Job,
+    Kind,
+    State,
+    drop,
+    find_job,
+    forget_bundle,
+    set_built,
+    set_confirmed,
+    set_note,
+    set_registered,
+    set_seen,
+    unfinished,
+)
+from tokenization_engine.register.chain_events import ChainEvent, mark_tokenized
+from tokenization_engine.registry import RegistryState
+
+HOPELESS = (SerialsTaken, JobRefused, RequestInvalid, OrderInvalid, StatementInvalid)
+"""What no later attempt can mend: the job is dropped with that reason."""
+
+LAUNCHES = (Kind.CREATE, Kind.CUSTODY)
+
+
+async def run(desk: Desk, job_ids: Collection[int] | None = None, *, wait: bool) -> list[Job]:
+    """The jobs (None: all there are to do), after one step each, or at their end with `wait`.
+
+    Older jobs of the same registry are done first. Raises WaitedTooLong, what stopped a job for good, or what
+    keeps it from going on now; the journal has it either way.
+    """
+    deadline = time.monotonic() + desk.settings.wait_seconds
+    with desk.register.reading() as session:
+        wanted = list(job_ids) if job_ids is not None else [job.id for job in unfinished(session)]
+    while True:
+        is_progress = False
+        try:
+            is_progress = await step_all(desk)
+        except (NodeDown, NodeNotSynced):
+            if not wait or time.monotonic() > deadline:
+                raise
+        with desk.register.reading() as session:
+            now = [find_job(session, job_id) for job_id in wanted]
+        _raise_dropped(now)
+        if all(job.is_done for job in now) or not (wait or is_progress):
+            return now
+        if not is_progress:
+            if time.monotonic() + desk.settings.poll_seconds > deadline:
+                raise WaitedTooLong(
+                    f"{sum(not job.is_done for job in now)} of {len(now)} jobs are not done after "
+                    f"{desk.settings.wait_seconds:g} seconds: they are in the journal, go on with `resume`"
+                )
+            await asyncio.sleep(desk.settings.poll_seconds)
+
+
+def _raise_dropped(now: Sequence[Job]) -> None:
+    for job in now:
+        if job.state == State.DROPPED:
+            raise JobRefused(f"job {job.id} was dropped: {job.reason}")
+
+
+async def step_all(desk: Desk) -> bool:
+    """Take every job that can go on one step further; whether any came into another state."""
+    with desk.register.reading() as session:
+        waiting = unfinished(session)
+    busy: set[bytes] = set()
+    is_progress = False
+    for job in waiting:
+        if job.is_open and job.registry_id in busy:
+            continue
+        before = (job.state, job.bundle_id, job.seen_height)
+        after = await step(desk, job)
+        is_progress = is_progress or (after.state, after.bundle_id, after.seen_height) != before
+        if after.is_open and after.kind != Kind.CUSTODY:
+            busy.add(bytes(after.registry_id))
+    return is_progress
+
+
+async def step(desk: Desk, job: Job) -> Job:
+    """The job after one look at the chain and one step."""
+    peak = await desk.node.synced_peak()
+    try:
+        if job.kind in LAUNCHES:
+            height = await _launched_height(desk, job)
+            state = None
+        else:
+            state = await desk.look(job.registry_id)
+            height = await _done_height(desk, state, job)
+        if height is None:
+            return await _towards_inclusion(desk, state, job)
+        return await _towards_register(desk, state, job, height, peak.height)
+    except NotOnChain:  # a reorg between two questions: the next look sees the chain as it is then
+        return job
+
+
+async def _done_height(desk: Desk, state: RegistryState, job: Job) -> Height | None:
+    """The height at which the chain shows the job done, whoever pushed it; None if it does not."""
+    if job.kind == Kind.ISSUE:
+        if all(each.asset_id in state.issued for each in job.issues):
+            return max(state.issued[each.asset_id].height for each in job.issues)
+        return None
+    if job.spent_coin_id is None or job.spent_coin_id not in state.spends:
+        return None
+    height, _ = state.spends[job.spent_coin_id]
+    match job.kind:
+        case Kind.STATEMENT:
+            is_done = statements.is_said(state, job)
+        case Kind.ROTATE:
+            is_done = rotate.is_rotated(state, job)
+        case Kind.DETOKENIZE:
+            is_done = await detokenize.is_taken_back(desk, state, job)
+        case _:
+            raise AssertionError(job.kind)
+    return height if is_done else None
+
+
+async def _launched_height(desk: Desk, job: Job) -> Height | None:
+    """The height at which the launcher was spent; drops the job if it never can be."""
+    assert job.bundle is not None
+    assert job.spent_coin_id is not None
+    is_lost = await _is_stale(desk, job)
+    launcher = (await desk.node.coins([job.spent_coin_id])).get(job.spent_coin_id)
+    if launcher is not None and launcher.spent_height is not None:
+        return launcher.spent_height
+    if is_lost:
+        _drop(desk, job, "the coins that were to fund it were spent elsewhere: nothing was launched, create it again")
+    return None
+
+
+async def _is_stale(desk: Desk, job: Job) -> bool:
+    """Whether the job's transaction spends a coin that is spent, or that the chain does not have (any more)."""
+    assert job.bundle is not None
+    made = {coin.name() for coin in job.bundle.additions()}
+    inputs = [CoinId(bytes(coin.name())) for coin in job.bundle.removals() if coin.name() not in made]
+    found = await desk.node.coins(inputs)
+    return any(coin_id not in found or found[coin_id].spent_height is not None for coin_id in inputs)
+
+
+async def _towards_inclusion(desk: Desk, state: RegistryState | None, job: Job) -> Job:
+    """Build what is not built or went stale, and push what is built."""
+    if job.seen_height is not None:
+        with desk.register.writing(desk.settings.author) as session:
+            set_seen(session, job, None)
+    job = _again(desk, job)
+    if not job.is_open:
+        return job
+    if state is not None and (job.bundle is None or await _is_stale(desk, job)):
+        job = await _rebuild(desk, state, job)
+        if job.bundle is None:
+            return job
+    return await _push(desk, job)
+
+
+async def _rebuild(desk: Desk, state: RegistryState, job: Job) -> Job:
+    """The job with a new transaction on the newest registry coin, if nobody else gave it one meanwhile."""
+    taken = issue.is_taken(state, job.issues)
+    if taken is not None:
+        return _drop(desk, job, f"the block {taken} was issued on chain as another token: serials are tokenized once")
+    try:
+        built = await _build(desk, state, job)
+    except HOPELESS as error:
+        return _drop(desk, job, str(error))
+    with desk.register.writing(desk.settings.author) as session:
+        is_ours = set_built(session, job.id, job.bundle_id, built)
+    job = _again(desk, job)
+    if is_ours:
+        desk.on_step("built", job)
+    return job
+
+
+async def _build(desk: Desk, state: RegistryState, job: Job) -> Built:
+    match job.kind:
+        case Kind.ISSUE:
+            return await issue.build(desk, state, job)
+        case Kind.STATEMENT:
+            return await statements.build(desk, state, job)
+        case Kind.ROTATE:
+            return await rotate.build(desk, state, job)
+        case Kind.DETOKENIZE:
+            return await detokenize.build(desk, state, job)
+        case _:
+            raise AssertionError(job.kind)
+
+
+async def _push(desk: Desk, job: Job) -> Job:
+    """Give the transaction to the node, again if it forgot it; what it says is noted."""
+    if job.bundle is None or not job.is_open:
+        return job
+    try:
+        await push(desk.node, job.bundle)
+        note = None
+    except (AlreadySpent, MempoolConflict) as error:
+        note = str(error)
+    except PushRefused as error:
+        with desk.register.writing(desk.settings.author) as session:
+            if job.kind in LAUNCHES:
+                set_note(session, job, str(error))
+            else:
+                forget_bundle(session, job, str(error))
+        raise
+    if note != job.reason:
+        with desk.register.writing(desk.settings.author) as session:
+            set_note(session, job, note)
+    desk.on_step("pushed", job)
+    return _again(desk, job)
+
+
+async def _towards_register(
+    desk: Desk, state: RegistryState | None, job: Job, height: Height, peak_height: Height
+) -> Job:
+    """Note the block, wait until it is deep enough, then let the register follow."""
+    if job.seen_height != height:
+        with desk.register.writing(desk.settings.author) as session:
+            set_seen(session, job, height)
+        job = _again(desk, job)
+        desk.on_step("seen", job)
+    if job.is_open and peak_height - height + 1 >= desk.settings.confirmations:
+        with desk.register.writing(desk.settings.author) as session:
+            set_confirmed(session, job, height)
+        job = _again(desk, job)
+        desk.on_step("confirmed", job)
+    if job.state == State.CONFIRMED and job.kind == Kind.ISSUE and state is not None:
+        job = await _register(desk, state, job)
+    return job
+
+
+async def _register(desk: Desk, state: RegistryState, job: Job) -> Job:
+    """The register's units, marked as the tokens they are; all of the job and the note of it, or nothing."""
+    coins = [await issue.issued_coin(desk, state, each) for each in job.issues]
+    with desk.register.writing(job.author) as session:
+        for each, coin_id in zip(job.issues, coins, strict=True):
+            event = ChainEvent(
+                coin_id=coin_id,
+                asset_id=each.asset_id,
+                block=each.block,
+                height=state.issued[each.asset_id].height,
+            )
+            mark_tokenized(session, each.unit_id, event)
+        set_registered(session, job, coins)
+    job = _again(desk, job)
+    desk.on_step("registered", job)
+    return job
+
+
+def _drop(desk: Desk, job: Job, reason: str) -> Job:
+    with desk.register.writing(desk.settings.author) as session:
+        drop(session, job, reason)
+    job = _again(desk, job)
+    if job.state == State.DROPPED:
+        desk.on_step("dropped", job)
+    return job
+
+
+def _again(desk: Desk, job: Job) -> Job:
+    with desk.register.reading() as session:
+        return find_job(session, job.id)
