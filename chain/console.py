@@ -31,6 +31,9 @@ ExitCodes = Mapping[type[Exception], int]
 FAULT_EXIT = 70
 """Exit code of a fault of ours (EX_SOFTWARE of sysexits.h)."""
 
+PIPE_WIDTH = 10_000
+"""Columns of a console that is no terminal."""
+
 DEBUG_VARIABLE = "CARBON_DEBUG"
 JSON_KEY = "carbon.json"
 
@@ -114,7 +117,9 @@ class Output:
             if not rows:
                 out.print(empty)
                 return
-            table = Table(*columns, header_style="bold", box=None, pad_edge=False)
+            table = Table(header_style="bold", box=None, pad_edge=False)
+            for column in columns:
+                table.add_column(column, overflow="fold")
             for row in rows:
                 table.add_row(*(str(cell) for cell in row))
             out.print(table)
@@ -151,8 +156,14 @@ def _wants_json() -> bool:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A rich console; text a stranger wrote is never read as markup or drawn as emoji."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    """A rich console; text a stranger wrote is never read as markup or drawn as emoji.
+
+    Where nobody looks on (a pipe, a file) lines are as long as they must be: an id cut short is no id.
+    """
+    out = Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    if not out.is_terminal:
+        out.width = PIPE_WIDTH
+    return out
 
 
 @contextmanager
@@ -166,15 +177,11 @@ def working(description: str, *, total: int | None = None) -> Iterator[Callable[
         yield lambda _: None
         return
     bar = (BarColumn(), MofNCompleteColumn()) if total is not None else ()
-    with Progress(
-        TextColumn("{task.description}"), *bar, TimeElapsedColumn(), console=out, transient=True
-    ) as view:
+    with Progress(TextColumn("{task.description}"), *bar, TimeElapsedColumn(), console=out, transient=True) as view:
         task = view.add_task(description, total=total)
         yield lambda done: view.update(task, completed=done)
 
 
 def show_steps(log_level: int = logging.INFO) -> None:
     """Send log lines to stderr, one line each, for a daemon in a terminal or under systemd."""
-    logging.basicConfig(
-        level=log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -17,6 +17,9 @@ from chain.node import ChainCoin, Node
 from climate_wallet.book import AddressBook
 from puzzles.units import AssetId, Height, Mojos, PuzzleHash
 
+HINTS_PER_ROUND = 10
+"""Addresses whose hints one round asks for: the one given out now, and the others in turn."""
+
 HINT_FLOOD = 5_000
 """Coins with one hint beyond which the hint is not asked for again."""
 
@@ -47,7 +50,7 @@ class Found:
 
 
 class Scanner:
-    """Looks for coins of one address book; remembers which hints are flooded and whose turn it is."""
+    """Looks for coins of one address book; remembers which hints are flooded and whose turn comes next."""
 
     def __init__(self, node: Node, book: AddressBook, *, dust: Mojos = DUST) -> None:
         """Ask this node about this book's addresses."""
@@ -111,11 +114,14 @@ class Scanner:
             return earlier + await self._by_puzzle_hash(hashes, middle, until)
 
     def _next_turn(self, addresses: Sequence[PuzzleHash]) -> list[PuzzleHash]:
-        """One address a round: hints are only needed for tokens of registries that are not followed."""
-        if not addresses:
-            return []
-        self._turn = (self._turn + 1) % len(addresses)
-        return [addresses[self._turn]]
+        """Some addresses a round: hints are only needed for tokens of registries that are not followed."""
+        current = self._book.current().puzzle_hash
+        others = [address for address in addresses if address != current]
+        chosen = [current] if current in addresses else []
+        for _ in range(min(HINTS_PER_ROUND - 1, len(others))):
+            self._turn = (self._turn + 1) % len(others)
+            chosen.append(others[self._turn])
+        return chosen
 
     async def _by_hint(self, address: PuzzleHash, until: int) -> list[ChainCoin]:
         if address in self._flooded:
