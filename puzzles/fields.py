@@ -15,14 +15,18 @@ from hashlib import sha256
 from chia.types.blockchain_format.program import Program
 
 from puzzles.errors import RecordError
+from puzzles.tree import is_readable
 
 KEY_FORM = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 MAX_VALUE_BYTES = 1024
 MAX_FIELDS = 32
 SALT_BYTES = 32
 
-MAX_READ_ATOMS = 256
-"""A list longer or deeper than this is not taken apart; it is counted, shown by its hash and flagged."""
+MAX_READ_FIELDS = 256
+"""Entries of a longer list are left out, and the list flagged."""
+
+NO_HASH = bytes(32)
+"""Stands for the hash of a tree too large to be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """A list as read: its entries in chain order, and whether all of it reads as the canonical form."""
+    """A list as read: its entries in chain order, and whether all of it reads as the canonical form.
+
+    A tree of more than `tree.MAX_READ_NODES` nodes has no entries, and NO_HASH.
+    """
 
     entries: tuple[Field, ...]
     is_canonical: bool
@@ -121,13 +128,15 @@ def _once(keys: set[str], key: str) -> None:
 
 def read_fields(tree: Program) -> Fields:
     """The entries of any tree that a stranger may have put on chain; never raises, flags what is not canonical."""
+    if not is_readable(tree):
+        return Fields(entries=(), is_canonical=False, tree_hash=NO_HASH)
     tree_hash = bytes(tree.get_tree_hash())
     entries: list[Field] = []
     is_canonical = True
     keys: set[str] = set()
     rest = tree
     while rest.pair is not None:
-        if len(entries) >= MAX_READ_ATOMS:
+        if len(entries) >= MAX_READ_FIELDS:
             return Fields(entries=tuple(entries), is_canonical=False, tree_hash=tree_hash)
         entry, rest = Program(rest.pair[0]), Program(rest.pair[1])
         field = _read_entry(entry)

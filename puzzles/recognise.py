@@ -6,6 +6,7 @@ it knows to be a token's. From there everything is recomputed: a puzzle hash is 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,6 +23,7 @@ from puzzles.free_serials import MAX_PATH_BYTES
 from puzzles.registry_ledger import ISSUE, LedgerReading, read_ledger
 from puzzles.retirement import receipt_coin
 from puzzles.singleton import read_singleton_spend, singleton_puzzle_hash
+from puzzles.tree import is_readable
 from puzzles.unit_block_tail import Token, read_tail_solution
 from puzzles.units import AssetId, CoinId, LauncherId, PuzzleHash
 
@@ -72,7 +74,10 @@ class TokenChild:
 
 @dataclass(frozen=True, kw_only=True)
 class Retirement:
-    """Whole units burnt by their holder: delta in negative mojos, the record, and the receipt coin it left."""
+    """Whole units burnt by their holder: delta in negative mojos, the record, and the receipt coin it left.
+
+    The record is whatever its holder made it: read it by `fields.read_fields`, write it out only if `tree.is_readable`.
+    """
 
     delta: int
     record: Program
@@ -166,20 +171,23 @@ def _issuance(registry: LauncherId, condition: Program, eve_puzzle_hash: PuzzleH
         start=series_hash + reading.first.to_bytes(8, "big"),
         end=series_hash + reading.end.to_bytes(8, "big"),
         before=parts[1].atom or b"",
-        path=parts[3].as_int(),
+        path=int.from_bytes(parts[3].atom or b"", "big"),
         place=_place(parts[5]),
     )
 
 
 def _place(place: Program) -> tuple[int, bytes] | None:
-    """Path and leaf of `(path siblings . leaf)`; None for another shape, which the ledger reads only where it needs."""
+    """Path and leaf of `(path siblings . leaf)`; None for another shape, which the ledger reads only where it needs.
+
+    The ledger shifts a path as an unsigned number, so it is read as one.
+    """
     if place.pair is None:
         return None
     path, more = Program(place.pair[0]).atom, Program(place.pair[1])
     leaf = Program(more.pair[1]).atom if more.pair is not None else None
     if path is None or leaf is None or len(path) > MAX_PATH_BYTES:
         return None
-    return int.from_bytes(path, "big", signed=True), leaf
+    return int.from_bytes(path, "big"), leaf
 
 
 def read_token_spend(spend: CoinSpend, *, asset_id: AssetId, issuance_hash: bytes, flags: int = 0) -> TokenSpend:
@@ -202,7 +210,7 @@ def read_token_spend(spend: CoinSpend, *, asset_id: AssetId, issuance_hash: byte
         coin = Coin(coin_id, bytes32(cat_puzzle_hash(asset_id, inner_hash)), uint64(args[2].as_int()))
         holder_after = PuzzleHash(inner_hash) if len(inner_hash) == 32 else UNSPENDABLE
         children.append(TokenChild(coin=coin, inner_puzzle_hash=holder_after))
-    burn = _burn(reading, CoinId(bytes(coin_id)), tail_solution, issuance_hash)
+    burn = _burn(spend, reading, tail_solution, issuance_hash=issuance_hash, children=children, flags=flags)
     return TokenSpend(asset_id=asset_id, holder=holder, children=tuple(children), burn=burn)
 
 
@@ -211,7 +219,13 @@ def _is_at(coin: Coin, asset_id: AssetId, holder: PuzzleHash) -> bool:
 
 
 def _burn(
-    reading: CatReading, coin_id: CoinId, tail_solution: Program | None, issuance_hash: bytes
+    spend: CoinSpend,
+    reading: CatReading,
+    tail_solution: Program | None,
+    *,
+    issuance_hash: bytes,
+    children: list[TokenChild],
+    flags: int,
 ) -> Retirement | Detokenization | None:
     """The last TAIL condition decides, as it does in the CAT; a burn is minus the coin's extra delta, once a coin."""
     if reading.delta >= 0 or tail_solution is None:
@@ -219,7 +233,25 @@ def _burn(
     record = read_tail_solution(tail_solution, issuance_hash).record
     if record is None:
         return Detokenization(delta=reading.delta)
-    return Retirement(delta=reading.delta, record=record, receipt=receipt_coin(coin_id, reading.delta, record))
+    if is_readable(record):
+        receipt = receipt_coin(CoinId(bytes(spend.coin.name())), reading.delta, record)
+    else:
+        receipt = _receipt_put_out(spend, children, flags)
+    return Retirement(delta=reading.delta, record=record, receipt=receipt)
+
+
+def _receipt_put_out(spend: CoinSpend, children: list[TokenChild], flags: int) -> Coin:
+    """The receipt of a record too large to hash here: what the whole CAT puts out besides its token children."""
+    left = Counter((bytes(child.coin.puzzle_hash), int(child.coin.amount)) for child in children)
+    puzzle, solution = (Program.from_bytes(bytes(part)) for part in (spend.puzzle_reveal, spend.solution))
+    for opcode, condition in _conditions(puzzle, solution, flags):
+        if opcode == CREATE_COIN:
+            args = first_items(condition, 3)
+            made = (args[1].atom or b"", args[2].as_int())
+            if not left[made]:
+                return Coin(spend.coin.name(), bytes32(made[0]), uint64(made[1]))
+            left[made] -= 1
+    raise MalformedSpend(f"the retirement by the coin {spend.coin.name().hex()} left no receipt")
 
 
 def _conditions(puzzle: Program, solution: Program, flags: int) -> Iterator[tuple[bytes, Program]]:

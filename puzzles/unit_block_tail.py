@@ -20,6 +20,7 @@ from chia_rs.sized_bytes import bytes32
 from puzzles.errors import MalformedSpend, SpendRefused
 from puzzles.fields import Fields, read_fields
 from puzzles.program import load_mod, mod_hash
+from puzzles.tree import has_at_most, tree_hash
 from puzzles.units import (
     MAX_SERIES_LENGTH,
     MOJOS_PER_UNIT,
@@ -33,6 +34,8 @@ from puzzles.units import (
 TAIL = "unit_block_tail"
 ISSUANCE = "unit_block_issuance"
 NUMBER_BYTES = 8
+MAX_CLAIM_NODES = 1000
+"""More than (issuance program registry . block hash) has: about 530 bytes, and no node takes less than one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ class Token:
     @cached_property
     def block_hash(self) -> bytes:
         """Tree hash of the block with its metadata, 32 bytes."""
-        return bytes(self.block.get_tree_hash())
+        return tree_hash(self.block)
 
     @cached_property
     def issuance_hash(self) -> bytes:
@@ -168,4 +171,5 @@ def read_tail_solution(solution: Program, issuance_hash: bytes) -> Burn:
     if solution.pair is None:
         raise MalformedSpend("a tail solution is an atom: expected ((program . units) . record)")
     claim, record = (Program(part) for part in solution.pair)
-    return Burn(record=None if bytes(claim.get_tree_hash()) == issuance_hash else record)
+    is_issuance = has_at_most(claim, MAX_CLAIM_NODES) and bytes(claim.get_tree_hash()) == issuance_hash
+    return Burn(record=None if is_issuance else record)

@@ -15,7 +15,7 @@ from puzzles.program import load_mod, mod_hashes
 REVIEWED = {
     "unit_block_tail": "1ddaae119991ac0d45f72333320ba8c287a0cae8d3fb30384825776d02a20abc",
     "unit_block_issuance": "ce765c57d22b19bbdb9016d6f1bc4b556d2000426b2f6b7728fb4becb9ad31ea",
-    "registry_ledger": "49720ca114602d8499790476c76f6ed82a0a11514249c11bef86c9592597daa6",
+    "registry_ledger": "d24dca7a9307d843f398c369ac8cfc12dd635ad1af9de170c5e6dba9af13535f",
     "allotment": "de44d173357064d1f957fc7136afe6317de2d8998f56004e7b12c9d33aa8f6e9",
     "governor_by_message": "3d94f5e30f0bc5769136fb40c9a00c7e832436351b24916e1e2aeacafed660c0",
     "governor_order": "1537ce98741609f87eb6199f3e0b54d304f3765c86e0d028b3ead38ef5eed6d9",

@@ -8,8 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puzzles.errors import RecordError
-from puzzles.fields import MAX_READ_ATOMS, Field, PrivateField, commitment_opens, read_fields, write_fields
+from puzzles.fields import (
+    MAX_READ_FIELDS,
+    NO_HASH,
+    Field,
+    Fields,
+    PrivateField,
+    commitment_opens,
+    read_fields,
+    write_fields,
+)
 from puzzles.retirement import RECORD_KEYS, read_receipt_puzzle, receipt_puzzle, write_record
+from puzzles.tree import is_readable, tree_hash
 
 SALT = bytes(range(32))
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
@@ -130,13 +140,23 @@ def test_reader_bounds_a_tree_thirty_thousand_deep() -> None:
     deep = Program.to(0)
     for _ in range(30_000):
         deep = Program.to((1, deep))
-    fields = read_fields(deep)
-    assert len(fields.entries) == MAX_READ_ATOMS
-    assert not fields.is_canonical
+    assert read_fields(deep) == Fields(entries=(), is_canonical=False, tree_hash=NO_HASH)
     left = Program.to(0)
     for _ in range(30_000):
         left = Program.to((left, 1))
-    assert not read_fields(left).is_canonical
+    assert read_fields(left) == Fields(entries=(), is_canonical=False, tree_hash=NO_HASH)
+
+
+def test_reader_leaves_out_the_entries_of_a_long_list() -> None:
+    fields = read_fields(Program.to([(b"purpose", b"x")] * 1000))
+    assert len(fields.entries) == MAX_READ_FIELDS
+    assert not fields.is_canonical
+
+
+def test_hash_of_a_large_tree_is_chias_own() -> None:
+    tree = Program.to([(n, bytes(n % 40)) for n in range(3000)])
+    assert not is_readable(tree)
+    assert tree_hash(tree) == bytes(tree.get_tree_hash())
 
 
 # ---- receipts
