@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from chia.consensus.default_constants import DEFAULT_CONSTANTS
 from chia.types.blockchain_format.program import Program
@@ -72,7 +72,7 @@ class Person:
     secret: PrivateKey
     puzzle: Program
 
-    @property
+    @cached_property
     def puzzle_hash(self) -> PuzzleHash:
         """Puzzle hash of the standard puzzle."""
         return PuzzleHash(bytes(self.puzzle.get_tree_hash()))
@@ -151,7 +151,7 @@ def issue_blocks(blocks: Sequence[UnitBlock], *, registry: RegistryCoin, free: F
     funding = [
         *(create_coin(each.eve_puzzle_hash, each.amount) for each in plan.issues),
         create_coin(funder.puzzle_hash, Mojos(coin.amount - spent)),
-        assert_spent_together(CoinId(bytes(registry.coin.name()))),
+        *(assert_spent_together(CoinId(bytes(each.eve_coin(funding_id).name()))) for each in plan.issues),
     ]
     conditions = conditions_for_issuer([each.condition for each in plan.issues], registry.owners)
     spends = [
