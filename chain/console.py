@@ -53,10 +53,7 @@ class Refusal(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the sentence, or the same object an HTTP door answers."""
-        if self.is_json:
-            text = json.dumps({"error": self.name, "message": self.message})
-        else:
-            text = f"Error: {self.message}"
+        text = json.dumps({"error": self.name, "message": self.message}) if self.is_json else f"Error: {self.message}"
         click.echo(text, file=file or sys.stderr)
 
 
