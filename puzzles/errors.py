@@ -5,6 +5,7 @@ PuzzleError
 |-- UnitsError             an amount that is not a whole number of units
 |-- SerialsTaken           a block that is not free (any more) in the registry's tree
 |-- RecordError            a retirement record or metadata that cannot be written on chain
+|-- CertificateError       a retirement certificate that is not well formed, or contradicts itself
 |-- MalformedSpend         a spend of one of our puzzles that does not read as such
 `-- SpendRefused           a spend of ours that the puzzle itself would refuse
 """
@@ -30,6 +31,10 @@ class SerialsTaken(PuzzleError):
 
 class RecordError(PuzzleError):
     """A retirement record or metadata that cannot be written on chain."""
+
+
+class CertificateError(PuzzleError):
+    """A retirement certificate that is not in the one canonical form, or contradicts itself."""
 
 
 class MalformedSpend(PuzzleError):

@@ -1,4 +1,4 @@
-"""A small world for the explorer: registries that issue, holders who send, retire and hand back, on a real local chain."""
+"""A small world for the explorer: registries that issue, holders who send, retire and hand back."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class World:
 
 
 async def play(world: World) -> Registry:
-    """A history with everything in it: three blocks, sends, retirements open and sealed, a detokenization, statements."""
+    """A history with everything in it: blocks, sends, retirements open and sealed, a detokenization, statements."""
     registry = await world.launch()
     first, second = await registry.issue(unit_block(1, 100), unit_block(101, 200))
     (third,) = await registry.issue(
