@@ -18,9 +18,11 @@ from climate_wallet.errors import NotEnoughFunds, NotEnoughUnits
 from climate_wallet.spends import OwnCoin, total
 from puzzles.units import Mojos
 
-MOST_INPUTS = 100
-"""Largest coins that are looked at first: the search is quick, and a flood of small coins costs nobody
-anything.
+FEW_INPUTS = 20
+"""Largest coins that are looked at first, and twice as many each time they do not suffice.
+
+Each coin spent costs its fee, and the search takes longer with each coin looked at: so a flood of small coins costs
+nobody anything.
 """
 
 NOTHING = Mojos(0)
@@ -71,8 +73,10 @@ async def _choose(coins: Sequence[OwnCoin], amount: Mojos) -> list[OwnCoin]:
     same.
     """
     ordered = sorted(coins, key=lambda coin: (-coin.amount, coin.coin_id))
-    largest = ordered[:MOST_INPUTS]
-    pool = largest if total(largest) >= amount else ordered
+    count = FEW_INPUTS
+    while total(ordered[:count]) < amount:
+        count *= 2
+    pool = ordered[:count]
     by_id = {coin.coin_id: coin for coin in pool}
     chosen = await select_coins(
         uint128(total(pool)), DEFAULT_COIN_SELECTION_CONFIG, _records(pool), {}, log, uint128(amount)
