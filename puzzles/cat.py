@@ -14,13 +14,15 @@ from chia.wallet.cat_wallet.cat_utils import (
 )
 from chia.wallet.lineage_proof import LineageProof
 from chia_puzzles_py.programs import CAT_PUZZLE, CAT_PUZZLE_HASH
-from chia_rs import Coin, CoinSpend
+from chia_rs import Coin, CoinSpend, tree_hash
 from chia_rs.sized_bytes import bytes32
 
+from puzzles.program import curried_values
 from puzzles.units import AssetId, Mojos, PuzzleHash
 
 CAT_MOD = Program.from_bytes(CAT_PUZZLE)
 CAT_MOD_HASH = bytes32(CAT_PUZZLE_HASH)
+_MOD_HASH_BYTES = bytes(Program.to(CAT_MOD_HASH))
 TAIL_MARKER = -113
 """Amount of the magic CREATE_COIN by which an inner puzzle asks its CAT to run the TAIL."""
 
@@ -103,13 +105,23 @@ def cat_ring(spends: Sequence[CatSpend]) -> list[CoinSpend]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatReading:
-    """What a CAT coin's spend shows: its token, inner puzzle and solution, extra delta, and claimed lineage."""
+    """What a CAT coin's spend shows: token, inner puzzle (serialized) and solution, extra delta, claimed lineage."""
 
     asset_id: AssetId
-    inner_puzzle: Program
+    inner_puzzle_bytes: bytes
     inner_solution: Program
     delta: int
     has_lineage: bool
+
+    @property
+    def inner_puzzle(self) -> Program:
+        """The inner puzzle."""
+        return Program.from_bytes(self.inner_puzzle_bytes)
+
+    @property
+    def inner_puzzle_hash(self) -> PuzzleHash:
+        """Tree hash of the inner puzzle: who holds the coin."""
+        return PuzzleHash(bytes(tree_hash(self.inner_puzzle_bytes)))
 
 
 def read_cat_spend(spend: CoinSpend) -> CatReading | None:
@@ -117,22 +129,15 @@ def read_cat_spend(spend: CoinSpend) -> CatReading | None:
 
     The mod is compared whole: chia's own matcher accepts a CAT with a false mod hash curried in.
     """
-    puzzle = Program.from_bytes(bytes(spend.puzzle_reveal))
-    mod, curried = puzzle.uncurry()
-    if mod != CAT_MOD:
-        return None
-    values = list_items(curried)
-    if values is None or len(values) != 3 or values[0].atom != CAT_MOD_HASH:
-        return None
-    asset_id = values[1].atom
-    if asset_id is None or len(asset_id) != 32:
+    values = curried_values(bytes(spend.puzzle_reveal), CAT_PUZZLE, 3)
+    if values is None or values[0] != _MOD_HASH_BYTES or len(values[1]) != 33:
         return None
     solution = first_items(Program.from_bytes(bytes(spend.solution)), 7)
     if len(solution) < 7 or solution[6].atom is None:
         return None
     return CatReading(
-        asset_id=AssetId(asset_id),
-        inner_puzzle=values[2],
+        asset_id=AssetId(values[1][1:]),
+        inner_puzzle_bytes=values[2],
         inner_solution=solution[0],
         delta=int.from_bytes(solution[6].atom, "big", signed=True),
         has_lineage=solution[1].pair is not None,

@@ -1,4 +1,7 @@
-"""The compiled puzzles, loaded from the `.clsp.hex` beside each source and held to `hashes.json`; never compiles."""
+"""The compiled puzzles, loaded from the `.clsp.hex` beside each source and held to `hashes.json`; never compiles.
+
+Also how a puzzle that others reveal is taken apart: by its bytes, since a reader of the chain does it for every spend.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from chia.types.blockchain_format.program import Program
+from chia_rs import serialized_length
 
 from puzzles.units import PuzzleHash
 
@@ -29,6 +33,48 @@ def load_mod(name: str) -> Program:
 
 
 @cache
+def mod_bytes(name: str) -> bytes:
+    """The compiled mod of that name, serialized."""
+    return bytes(load_mod(name))
+
+
+@cache
 def mod_hash(name: str) -> PuzzleHash:
     """Tree hash of the compiled mod of that name, 32 bytes."""
     return PuzzleHash(bytes(load_mod(name).get_tree_hash()))
+
+
+_APPLY, _QUOTED, _CONS = b"\xff\x02", b"\xff\xff\x01", b"\xff\x04"
+_ITEM, _ENVIRONMENT, _NIL = b"\xff", b"\x01", b"\x80"
+
+
+def curried_values(puzzle: bytes, mod: bytes, count: int) -> list[bytes] | None:
+    """The values in `(a (q . mod) (c (q . value) ... 1))`, each serialized; None if the puzzle is not exactly that.
+
+    The mod is compared whole. A puzzle not in its shortest serialization is read as what it says.
+    """
+    found = _curried_values(puzzle, mod, count)
+    return found if found is not None else _curried_values(bytes(Program.from_bytes(puzzle)), mod, count)
+
+
+def _curried_values(puzzle: bytes, mod: bytes, count: int) -> list[bytes] | None:
+    head = _APPLY + _QUOTED + mod + _ITEM
+    if not puzzle.startswith(head):
+        return None
+    at, values = len(head), []
+    for _ in range(count):
+        if not puzzle.startswith(_CONS + _QUOTED, at):
+            return None
+        at += len(_CONS + _QUOTED)
+        end = at + serialized_length(puzzle[at:])
+        values.append(puzzle[at:end])
+        if not puzzle.startswith(_ITEM, end):
+            return None
+        at = end + len(_ITEM)
+    return values if puzzle[at:] == _ENVIRONMENT + _NIL * (count + 1) else None
+
+
+def applied(puzzle: bytes, path: int) -> bytes:
+    """`(a (q . puzzle) path)`, serialized: runs that puzzle on the part of its solution at the path, below 128."""
+    assert 0 < path < 128, "a path of one byte"
+    return _APPLY + _QUOTED + puzzle + _ITEM + bytes([path]) + _NIL

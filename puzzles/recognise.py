@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING, cast
 
 from chia.types.blockchain_format.program import Program
-from chia_rs import Coin, CoinSpend
+from chia_rs import Coin, CoinSpend, run_chia_program
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
@@ -20,6 +21,7 @@ from puzzles.cat import TAIL_MARKER, UNSPENDABLE, CatReading, cat_puzzle_hash, f
 from puzzles.errors import MalformedSpend
 from puzzles.fields import Fields, read_fields
 from puzzles.free_serials import MAX_PATH_BYTES
+from puzzles.program import applied
 from puzzles.registry_ledger import ISSUE, LedgerReading, read_ledger
 from puzzles.retirement import receipt_coin
 from puzzles.singleton import read_singleton_spend, singleton_puzzle_hash
@@ -27,12 +29,17 @@ from puzzles.tree import is_readable
 from puzzles.unit_block_tail import Token, read_tail_solution
 from puzzles.units import AssetId, CoinId, LauncherId, PuzzleHash
 
+if TYPE_CHECKING:
+    from clvm.CLVMObject import CLVMStorage
+
 REMARK = b"\x01"
 CREATE_COIN = b"\x33"
 SEND_MESSAGE = b"\x42"
 LEDGER_MODE = b"\x13"
 ISSUE_OPCODE = ISSUE.to_bytes(1, "big", signed=True)
 TAIL_AMOUNT = TAIL_MARKER.to_bytes(1, "big", signed=True)
+FIRST_OF_SOLUTION, THIRD_OF_SOLUTION = 0b10, 0b1011
+"""Paths in a solution to where a CAT, and a singleton, find that of their inner puzzle."""
 MAX_COST = 11_000_000_000
 """CLVM cost of a whole block: nothing on chain can cost more."""
 
@@ -111,12 +118,12 @@ def read_registry_spend(spend: CoinSpend, *, flags: int = 0) -> RegistrySpend | 
     singleton = read_singleton_spend(spend)
     if singleton is None:
         return None
-    ledger = read_ledger(singleton.inner_puzzle, singleton.inner_solution)
+    ledger = read_ledger(singleton.inner_puzzle_bytes, singleton.inner_solution)
     if ledger is None or ledger.registry != singleton.launcher_id:
         return None
     asked: list[Program] = []
     next_owners = b""
-    for opcode, condition in _conditions(ledger.owner_puzzle, ledger.owner_solution, flags):
+    for opcode, condition in _conditions(bytes(ledger.owner_puzzle), bytes(ledger.owner_solution), flags):
         if opcode == ISSUE_OPCODE:
             asked.append(condition)
         elif opcode == CREATE_COIN and (args := first_items(condition, 3))[2].as_int() % 2 == 1:
@@ -124,7 +131,9 @@ def read_registry_spend(spend: CoinSpend, *, flags: int = 0) -> RegistrySpend | 
     messages: list[tuple[PuzzleHash, int]] = []
     statements: list[Fields] = []
     next_coin, next_inner = None, PuzzleHash(b"")
-    for opcode, condition in _conditions(singleton.inner_puzzle, singleton.inner_solution, flags):
+    for opcode, condition in _conditions(
+        applied(singleton.inner_puzzle_bytes, THIRD_OF_SOLUTION), bytes(spend.solution), flags
+    ):
         if opcode == REMARK:
             assert condition.pair is not None
             statements.append(read_fields(Program(condition.pair[1])))
@@ -193,13 +202,14 @@ def _place(place: Program) -> tuple[int, bytes] | None:
 def read_token_spend(spend: CoinSpend, *, asset_id: AssetId, issuance_hash: bytes, flags: int = 0) -> TokenSpend:
     """What the spend of a coin known to be this token's did; raises MalformedSpend if it is not one."""
     reading = read_cat_spend(spend)
-    holder = PuzzleHash(bytes(reading.inner_puzzle.get_tree_hash())) if reading is not None else PuzzleHash(b"")
+    holder = reading.inner_puzzle_hash if reading is not None else PuzzleHash(b"")
     if reading is None or reading.asset_id != asset_id or not _is_at(spend.coin, asset_id, holder):
         raise MalformedSpend(f"the coin {spend.coin.name().hex()} is not a coin of the token {asset_id.hex()}")
     children: list[TokenChild] = []
     tail_solution: Program | None = None
     coin_id = spend.coin.name()
-    for opcode, condition in _conditions(reading.inner_puzzle, reading.inner_solution, flags):
+    inner_run = applied(reading.inner_puzzle_bytes, FIRST_OF_SOLUTION)
+    for opcode, condition in _conditions(inner_run, bytes(spend.solution), flags):
         if opcode != CREATE_COIN:
             continue
         args = first_items(condition, 5)
@@ -243,8 +253,7 @@ def _burn(
 def _receipt_put_out(spend: CoinSpend, children: list[TokenChild], flags: int) -> Coin:
     """The receipt of a record too large to hash here: what the whole CAT puts out besides its token children."""
     left = Counter((bytes(child.coin.puzzle_hash), int(child.coin.amount)) for child in children)
-    puzzle, solution = (Program.from_bytes(bytes(part)) for part in (spend.puzzle_reveal, spend.solution))
-    for opcode, condition in _conditions(puzzle, solution, flags):
+    for opcode, condition in _conditions(bytes(spend.puzzle_reveal), bytes(spend.solution), flags):
         if opcode == CREATE_COIN:
             args = first_items(condition, 3)
             made = (args[1].atom or b"", args[2].as_int())
@@ -254,9 +263,10 @@ def _receipt_put_out(spend: CoinSpend, children: list[TokenChild], flags: int) -
     raise MalformedSpend(f"the retirement by the coin {spend.coin.name().hex()} left no receipt")
 
 
-def _conditions(puzzle: Program, solution: Program, flags: int) -> Iterator[tuple[bytes, Program]]:
-    """Opcode (as bytes) and whole condition of everything that the puzzle puts out."""
-    _, result = puzzle.run_with_cost(MAX_COST, solution, flags=flags)
+def _conditions(puzzle: bytes, solution: bytes, flags: int) -> Iterator[tuple[bytes, Program]]:
+    """Opcode (as bytes) and whole condition of everything that the puzzle puts out; both are serialized."""
+    _, node = run_chia_program(puzzle, solution, MAX_COST, flags)
+    result = Program(cast("CLVMStorage", node))
     while result.pair is not None:
         condition = Program(result.pair[0])
         result = Program(result.pair[1])

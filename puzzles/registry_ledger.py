@@ -12,15 +12,15 @@ from chia.wallet.util.curry_and_treehash import (
     curry_and_treehash,
     shatree_atom,
 )
-from chia_rs import Coin, CoinSpend
+from chia_rs import Coin, CoinSpend, tree_hash
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
-from puzzles.cat import first_items, list_items
+from puzzles.cat import first_items
 from puzzles.errors import MalformedSpend, RecordError
 from puzzles.fields import canonical_text, check_field
 from puzzles.free_serials import ROOT_AT_BIRTH, Taking, place_program
-from puzzles.program import load_mod, mod_hash
+from puzzles.program import curried_values, load_mod, mod_bytes, mod_hash
 from puzzles.singleton import (
     LAUNCHER_PUZZLE_HASH,
     launch_announcement,
@@ -225,15 +225,15 @@ class LedgerReading:
     is_governor: bool
 
 
-def read_ledger(inner_puzzle: Program, inner_solution: Program) -> LedgerReading | None:
-    """The ledger, or None if the puzzle is not ours; raises MalformedSpend if it is ours and its values are not."""
-    mod, curried = inner_puzzle.uncurry()
-    if mod != load_mod(LEDGER):
+def read_ledger(inner_puzzle: bytes, inner_solution: Program) -> LedgerReading | None:
+    """The ledger of a serialized puzzle, or None if it is not ours; raises MalformedSpend if its values are not."""
+    curried = curried_values(inner_puzzle, mod_bytes(LEDGER), 3)
+    if curried is None:
         return None
-    values = list_items(curried)
+    values = [Program.from_bytes(value) for value in curried]
     solution = first_items(inner_solution, 2)
-    if values is None or len(values) != 3 or values[0].atom != mod_hash(LEDGER):
-        raise MalformedSpend("a registry's ledger is not curried with its own mod hash, state and owners")
+    if values[0].atom != mod_hash(LEDGER):
+        raise MalformedSpend("a registry's ledger is not curried with its own mod hash")
     if len(solution) < 2 or values[1].pair is None or values[2].pair is None:
         raise MalformedSpend("a registry's ledger shows neither a state nor a solution of two parts")
     registry, root = (Program(part).atom for part in values[1].pair)
@@ -244,7 +244,7 @@ def read_ledger(inner_puzzle: Program, inner_solution: Program) -> LedgerReading
     return LedgerReading(
         registry=LauncherId(registry),
         root=root,
-        owners_hash=bytes(values[2].get_tree_hash()),
+        owners_hash=bytes(tree_hash(curried[2])),
         issuer_puzzle=issuer,
         governor_puzzle_hash=PuzzleHash(governor.atom),
         owner_puzzle=solution[0] if is_governor else issuer,

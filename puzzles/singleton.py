@@ -14,8 +14,9 @@ from chia_rs import Coin, CoinSpend
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
-from puzzles.cat import first_items, list_items
+from puzzles.cat import first_items
 from puzzles.errors import MalformedSpend
+from puzzles.program import curried_values
 from puzzles.units import CoinId, LauncherId, PuzzleHash
 
 SINGLETON_MOD = Program.from_bytes(SINGLETON_TOP_LAYER_V1_1)
@@ -64,33 +65,29 @@ def singleton_spend(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingletonReading:
-    """What a singleton's spend shows: its name, inner puzzle and inner solution."""
+    """What a singleton's spend shows: its name, inner puzzle (serialized) and inner solution."""
 
     launcher_id: LauncherId
-    inner_puzzle: Program
+    inner_puzzle_bytes: bytes
     inner_solution: Program
 
 
 def read_singleton_spend(spend: CoinSpend) -> SingletonReading | None:
     """The spend as a singleton's, or None if its puzzle is not exactly the standard one; the mod is compared whole."""
-    puzzle = Program.from_bytes(bytes(spend.puzzle_reveal))
-    mod, curried = puzzle.uncurry()
-    if mod != SINGLETON_MOD:
+    values = curried_values(bytes(spend.puzzle_reveal), SINGLETON_TOP_LAYER_V1_1, 2)
+    struct = None if values is None else Program.from_bytes(values[0])
+    if values is None or struct is None or struct.pair is None:
         return None
-    values = list_items(curried)
-    if values is None or len(values) != 2 or values[0].pair is None:
-        return None
-    tail = Program(values[0].pair[1])
+    tail = Program(struct.pair[1])
     if tail.pair is None:
         return None
     name = Program(tail.pair[0]).atom
-    struct = Program.to((SINGLETON_MOD_HASH, (name or b"", LAUNCHER_PUZZLE_HASH)))
-    if name is None or len(name) != 32 or values[0] != struct:
+    if name is None or len(name) != 32 or struct != Program.to((SINGLETON_MOD_HASH, (name, LAUNCHER_PUZZLE_HASH))):
         return None
     solution = first_items(Program.from_bytes(bytes(spend.solution)), 3)
     if len(solution) < 3:
         raise MalformedSpend(f"the solution of the singleton coin {spend.coin.name().hex()} has not three parts")
-    return SingletonReading(launcher_id=LauncherId(name), inner_puzzle=values[1], inner_solution=solution[2])
+    return SingletonReading(launcher_id=LauncherId(name), inner_puzzle_bytes=values[1], inner_solution=solution[2])
 
 
 def lineage_of(parent: Coin, parent_inner_puzzle_hash: PuzzleHash | None) -> LineageProof:
