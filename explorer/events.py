@@ -17,7 +17,7 @@ from explorer.store import RETIREMENT, BurnRow, RegistryCoinRow, StatementRow, T
 from puzzles.units import CoinId
 
 
-def burns(session: Session, kind: str | None, wanted: Filter) -> Page:
+def burns(kind: str | None, session: Session, wanted: Filter) -> Page:
     """Retirements, detokenizations, or both (None), in chain order."""
     query = within(
         select(BurnRow, TokenRow).join(TokenRow, TokenRow.asset_id == BurnRow.asset_id), wanted, BurnRow.height
@@ -41,14 +41,20 @@ def burns(session: Session, kind: str | None, wanted: Filter) -> Page:
 
 def retirement(session: Session, receipt_id: CoinId) -> Burn:
     """The retirement that left this receipt; raises NotIndexed."""
-    query = (
-        select(BurnRow, TokenRow)
-        .join(TokenRow, TokenRow.asset_id == BurnRow.asset_id)
-        .where(BurnRow.order_id == receipt_id, BurnRow.kind == RETIREMENT)
-    )
-    found = session.execute(query).first()
+    found = burn_of(session, receipt_id)
+    if found.kind != RETIREMENT:
+        raise NotIndexed(f"the coin 0x{receipt_id.hex()} was handed back to its registry, not retired")
+    return found
+
+
+def burn_of(session: Session, order_id: CoinId) -> Burn:
+    """The burn of that receipt, or of that burnt coin if it was a detokenization; raises NotIndexed."""
+    query = select(BurnRow, TokenRow).join(TokenRow, TokenRow.asset_id == BurnRow.asset_id)
+    found = session.execute(query.where(BurnRow.order_id == order_id)).first()
     if found is None:
-        raise NotIndexed(f"the coin 0x{receipt_id.hex()} is not the receipt of a retirement that is indexed here")
+        raise NotIndexed(
+            f"the coin 0x{order_id.hex()} is neither a receipt nor the coin of a detokenization indexed here"
+        )
     return _burn_view(session)(found)
 
 

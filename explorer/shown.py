@@ -36,8 +36,12 @@ def _text(data: bytes) -> str | None:
         text = data.decode()
     except UnicodeDecodeError:
         return None
-    is_plain = unicodedata.normalize("NFC", text) == text and all(unicodedata.category(c) != "Cc" for c in text)
-    return text if is_plain else None
+    return text if _is_plain(text) else None
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is NFC text without control characters, which could drive a terminal."""
+    return unicodedata.normalize("NFC", text) == text and all(unicodedata.category(c) != "Cc" for c in text)
 
 
 def show_fields(fields: Fields) -> str:
@@ -53,8 +57,10 @@ def show_fields(fields: Fields) -> str:
 
 
 def _entry(field: Field) -> dict[str, Any]:
-    if field.value is not None:
+    if field.value is not None and _is_plain(field.value):
         return {"key": field.key, "value": field.value}
+    if field.value is not None:
+        return {"key": field.key, "hex": "0x" + field.value.encode().hex()}
     if field.commitment is not None:
         return {"key": field.key, "commitment": "0x" + field.commitment.hex()}
     return {"key": field.key, "hex": "0x" + (field.raw or b"").hex()}

@@ -1,0 +1,100 @@
+"""Builds the real thing: settings, index, node, register, service and door, and nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+
+from sqlalchemy import Engine
+
+from chain.console import show_steps
+from chain.errors import SettingsError
+from chain.node import Node, connect
+from chain.serve import serve_until_stopped, token_for
+from chain.settings import NodeSettings, load_settings
+from explorer.api import explorer_app
+from explorer.service import Service
+from explorer.settings import ExplorerSettings
+from explorer.store import open_index
+from puzzles.units import LauncherId
+from tokenization_engine.register.store import Register
+
+
+def parse_id(text: str) -> LauncherId:
+    """The registry id of 64 hex digits, with or without 0x; raises SettingsError."""
+    digits = text.strip().removeprefix("0x")
+    try:
+        data = bytes.fromhex(digits)
+    except ValueError:
+        data = b""
+    if len(data) != 32 or len(digits) != 64:
+        raise SettingsError(f"{text[:80]!r} is not a registry id: expected 64 hex digits, with or without 0x")
+    return LauncherId(data)
+
+
+@contextmanager
+def opened_index(settings: ExplorerSettings, node: NodeSettings) -> Iterator[Engine]:
+    """The index, for the network of these settings."""
+    if not settings.database:
+        settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    index = open_index(settings.database_url, node.chain)
+    try:
+        yield index
+    finally:
+        index.dispose()
+
+
+@contextmanager
+def opened_register(url: str) -> Iterator[Register]:
+    """The register at that URL."""
+    register = Register.open(url)
+    try:
+        yield register
+    finally:
+        register.close()
+
+
+@asynccontextmanager
+async def opened_service(settings: ExplorerSettings, node_settings: NodeSettings) -> AsyncIterator[Service]:
+    """A service ready to look."""
+    async with AsyncExitStack() as stack:
+        index = stack.enter_context(opened_index(settings, node_settings))
+        node: Node = await stack.enter_async_context(connect(node_settings))
+        register = None
+        if settings.register_url:
+            register = stack.enter_context(opened_register(settings.register_url))
+        yield Service(
+            node=node,
+            index=index,
+            poll_seconds=settings.poll_seconds,
+            confirmations=settings.confirmations,
+            register=register,
+            register_of=parse_id(settings.register_of) if settings.register_of else None,
+        )
+
+
+def run(settings: ExplorerSettings, *, node_flags: Mapping[str, object]) -> None:
+    """Run the daemon until it is stopped; raises what keeps it from starting."""
+    show_steps()
+    asyncio.run(serve(settings, load_settings(NodeSettings, **node_flags), ready=_ready))
+
+
+async def serve(settings: ExplorerSettings, node_settings: NodeSettings, *, ready: Callable[[str], None]) -> None:
+    """Open everything, follow and serve, close everything in the reverse order."""
+    settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    token = token_for(settings.door)
+    async with opened_service(settings, node_settings) as service:
+        looking = asyncio.create_task(service.run())
+        try:
+            app = explorer_app(service, settings.door, token_text=token)
+            await serve_until_stopped(app, settings.door, ready=ready)
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking
+
+
+def _ready(url: str) -> None:
+    print(f"climate-explorer listens on {url}", file=sys.stderr, flush=True)

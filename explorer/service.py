@@ -1,0 +1,84 @@
+"""The daemon's work: look at the chain again and again, and tell the register, if there is one to tell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select
+
+from chain.database import reading
+from chain.errors import ChainError
+from chain.node import Node
+from explorer.errors import ExplorerError, NotFollowed
+from explorer.follow import catch_up
+from explorer.register_sync import Synced, sync_register
+from explorer.store import RegistryRow
+from puzzles.units import LauncherId
+from tokenization_engine.errors import EngineError
+from tokenization_engine.register.store import Register
+
+MAX_PAUSE_SECONDS = 300.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """An explorer at work; `problem` is what the last look ended in, None if all went well."""
+
+    node: Node
+    index: Engine
+    poll_seconds: float
+    confirmations: int
+    register: Register | None = None
+    register_of: LauncherId | None = None
+    problem: str | None = None
+    checked_timestamp: int | None = None
+
+    async def look(self) -> None:
+        """One look: read what is new, and write it into the register."""
+        done = await catch_up(self.node, self.index)
+        if done.blocks_read:
+            log.info("read %d blocks, up to block %d", done.blocks_read, done.height)
+        if self.register is not None:
+            written = await asyncio.to_thread(self.write_register, self.register)
+            if written.issuances or written.retirements or written.detokenizations or written.taken_back:
+                log.info("the register took in %s", written)
+            for reason in written.refused:
+                log.warning("the register refused %s", reason)
+        self.checked_timestamp = int(time.time())
+
+    def write_register(self, register: Register) -> Synced:
+        """Write into the register what it lacks; raises NotFollowed if it is not clear whose register it is."""
+        registry_id = self.register_of or only_registry(self.index)
+        return sync_register(self.index, register, registry_id, confirmations=self.confirmations)
+
+    async def run(self) -> None:
+        """Look until cancelled; a node that is down or behind is asked again after a longer pause."""
+        pause = self.poll_seconds
+        while True:
+            try:
+                await self.look()
+                self.problem, pause = None, self.poll_seconds
+            except (ChainError, ExplorerError, EngineError) as error:
+                self.problem, pause = str(error), min(2 * pause, MAX_PAUSE_SECONDS)
+                log.warning("%s", error)
+            except Exception as error:  # the outermost loop of the daemon: log it, and go on looking
+                self.problem, pause = f"a fault of the program ({type(error).__name__})", MAX_PAUSE_SECONDS
+                log.exception("unexpected failure while following the chain")
+            await asyncio.sleep(pause)
+
+
+def only_registry(index: Engine) -> LauncherId:
+    """The one registry that is followed; raises NotFollowed if there are none or several."""
+    with reading(index) as session:
+        found = session.scalars(select(RegistryRow.registry_id)).all()
+    if len(found) != 1:
+        raise NotFollowed(
+            f"this explorer follows {len(found)} registries: say whose register it is (--registry), since a register "
+            "must never take in the events of a stranger's registry"
+        )
+    return LauncherId(found[0])
