@@ -6,7 +6,6 @@ hex under its own name, never merged.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -85,14 +84,13 @@ class Routes:
         """Answer from this service's index."""
         self._service = service
 
-    async def _ask(self, question: Callable[[Session], T]) -> T:
-        """The answer, from a thread of its own: a long question holds up no other request."""
+    def _ask(self, question: Callable[[Session], T]) -> T:
+        """The answer from the index.
 
-        def ask() -> T:
-            with reading(self._service.index) as session:
-                return question(session)
-
-        return await asyncio.to_thread(ask)
+        Asked in the daemon's one thread: chia's CLVM values may not be let go of in another than they were made in.
+        """
+        with reading(self._service.index) as session:
+            return question(session)
 
     def listing(self, listing: Listing) -> Handler:
         """The handler of a list."""
@@ -100,7 +98,7 @@ class Routes:
         async def handle(request: web.Request) -> web.Response:
             network = self._service.node.expected_network
             wanted = read_query(request, Parameters).checked(listing.filters, network)
-            return answer(await self._ask(lambda session: listing.ask(session, wanted)))
+            return answer(self._ask(lambda session: listing.ask(session, wanted)))
 
         return handle
 
@@ -110,14 +108,14 @@ class Routes:
         async def handle(request: web.Request) -> web.Response:
             read_query(request, _Nothing)
             wanted = _id(request.match_info["id"])
-            return answer(await self._ask(lambda session: question(session, wanted)))
+            return answer(self._ask(lambda session: question(session, wanted)))
 
         return handle
 
     async def status(self, request: web.Request) -> web.Response:
         """Where the index stands, and what was wrong last."""
         read_query(request, _Nothing)
-        found = await self._ask(status)
+        found = self._ask(status)
         looked = {"problem": self._service.problem, "checked_timestamp": self._service.checked_timestamp}
         return answer({"network": self._service.node.expected_network.name, "index": found, **looked})
 
@@ -125,7 +123,7 @@ class Routes:
         """Units issued, live, retired and detokenized."""
         wanted = read_query(request, _OfRegistry).registry_id
         registry_id = None if wanted is None else LauncherId(wanted)
-        return answer(await self._ask(lambda session: supply(session, registry_id)))
+        return answer(self._ask(lambda session: supply(session, registry_id)))
 
     async def info(self, _: web.Request) -> web.Response:
         """What chain this is, for climate-explorer-ui."""
@@ -133,17 +131,17 @@ class Routes:
 
     async def organizations(self, _: web.Request) -> web.Response:
         """Registries, for climate-explorer-ui."""
-        return answer(await self._ask(activities.organizations))
+        return answer(self._ask(activities.organizations))
 
     async def activities(self, request: web.Request) -> web.Response:
         """Events, for climate-explorer-ui."""
         wanted = read_query(request, activities.ActivitiesQuery)
-        return answer(await self._ask(lambda session: activities.activities(session, wanted)))
+        return answer(self._ask(lambda session: activities.activities(session, wanted)))
 
     async def activity_record(self, request: web.Request) -> web.Response:
         """One event, for climate-explorer-ui."""
         wanted = read_query(request, activities.RecordQuery)
-        return answer(await self._ask(lambda session: activities.activity_record(session, wanted)))
+        return answer(self._ask(lambda session: activities.activity_record(session, wanted)))
 
     async def openapi(self, _: web.Request) -> web.Response:
         """This door's own description."""
@@ -151,7 +149,7 @@ class Routes:
 
     async def page(self, _: web.Request) -> web.Response:
         """One page for people."""
-        return await self._ask(index_page)
+        return self._ask(index_page)
 
 
 def explorer_app(service: Service, door: Door, *, token_text: str) -> web.Application:

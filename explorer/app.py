@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from sqlalchemy import Engine
 
 from chain.console import show_steps
-from chain.errors import SettingsError
 from chain.node import Node, connect
 from chain.serve import serve_until_stopped, token_for
 from chain.settings import NodeSettings, load_settings
 from explorer.api import explorer_app
+from explorer.errors import NotARegistry
 from explorer.service import Service
 from explorer.settings import ExplorerSettings
 from explorer.store import open_index
@@ -23,14 +23,14 @@ from tokenization_engine.register.store import Register
 
 
 def parse_id(text: str) -> LauncherId:
-    """The registry id of 64 hex digits, with or without 0x; raises SettingsError."""
+    """The registry id of 64 hex digits, with or without 0x; raises NotARegistry."""
     digits = text.strip().removeprefix("0x")
     try:
         data = bytes.fromhex(digits)
     except ValueError:
         data = b""
     if len(data) != 32 or len(digits) != 64:
-        raise SettingsError(f"{text[:80]!r} is not a registry id: expected 64 hex digits, with or without 0x")
+        raise NotARegistry(f"{text[:80]!r} is not a registry id: expected 64 hex digits, with or without 0x")
     return LauncherId(data)
 
 

@@ -7,7 +7,7 @@ are one transaction of the register, so a stop in between loses and doubles noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, select
@@ -53,7 +53,7 @@ class TokenEvents:
 class Synced:
     """What was written into the register, and which tokens it could not take in and why."""
 
-    height: int
+    height: int = 0
     issuances: int = 0
     retirements: int = 0
     detokenizations: int = 0
@@ -69,6 +69,21 @@ def sync_register(
 
     Raises NotFollowed, IndexBehind before the first sync, and BooksDoNotClose while the registry has a fault.
     """
+    done = Synced()
+    for _ in register_steps(index, register, registry_id, done, confirmations=confirmations):
+        pass
+    return done
+
+
+def register_steps(
+    index: Engine,
+    register: Register,
+    registry_id: LauncherId,
+    done: Synced,
+    *,
+    confirmations: int = CONFIRMATIONS,
+) -> Iterator[None]:
+    """The steps of `sync_register`, one a token; `done` counts what was written."""
     with reading(index) as session:
         found = registry(session, registry_id)
         newest = cursor(session)
@@ -78,7 +93,7 @@ def sync_register(
         if newest is None or found.launched_height is None:
             raise IndexBehind("the index has not read this registry yet: run climate-explorer sync first")
         settled = Height(newest.height - confirmations + 1)
-        done = Synced(height=newest.height)
+        done.height = newest.height
         seen = session.scalars(
             select(SeenTokenRow.asset_id).where(SeenTokenRow.registry_id == registry_id).order_by(SeenTokenRow.asset_id)
         )
@@ -88,7 +103,7 @@ def sync_register(
                 _sync_token(register, AssetId(asset_id), events, settled, done)
             except RegisterError as error:
                 done.refused.append(f"token 0x{asset_id.hex()}: {error}")
-    return done
+            yield
 
 
 def check_taken_in(done: Synced) -> None:

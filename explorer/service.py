@@ -14,7 +14,7 @@ from chain.errors import ChainError
 from chain.node import Node
 from explorer.errors import ExplorerError, NotFollowed
 from explorer.follow import catch_up
-from explorer.register_sync import Synced, sync_register
+from explorer.register_sync import Synced, register_steps
 from explorer.store import RegistryRow
 from puzzles.units import LauncherId
 from tokenization_engine.errors import EngineError
@@ -44,17 +44,23 @@ class Service:
         if done.blocks_read:
             log.info("read %d blocks, up to block %d", done.blocks_read, done.height)
         if self.register is not None:
-            written = await asyncio.to_thread(self.write_register, self.register)
+            written = await self._write(self.register)
             if written.issuances or written.retirements or written.detokenizations or written.taken_back:
                 log.info("the register took in %s", written)
             for reason in written.refused:
                 log.warning("the register refused %s", reason)
         self.checked_timestamp = int(time.time())
 
-    def write_register(self, register: Register) -> Synced:
-        """Write into the register what it lacks; raises NotFollowed if it is not clear whose register it is."""
+    async def _write(self, register: Register) -> Synced:
+        """What was written into the register; other work goes on between two tokens.
+
+        Raises NotFollowed if it is not clear whose register it is.
+        """
         registry_id = self.register_of or only_registry(self.index)
-        return sync_register(self.index, register, registry_id, confirmations=self.confirmations)
+        done = Synced()
+        for _ in register_steps(self.index, register, registry_id, done, confirmations=self.confirmations):
+            await asyncio.sleep(0)
+        return done
 
     async def run(self) -> None:
         """Look until cancelled; a node that is down or behind is asked again after a longer pause."""
