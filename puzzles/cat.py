@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate
 
 from chia.types.blockchain_format.program import Program
-from chia.wallet.cat_wallet.cat_utils import (
-    SpendableCAT,
-    construct_cat_puzzle,
-    unsigned_spend_bundle_for_spendable_cats,
-)
+from chia.wallet.cat_wallet.cat_utils import construct_cat_puzzle
 from chia.wallet.lineage_proof import LineageProof
 from chia_puzzles_py.programs import CAT_PUZZLE, CAT_PUZZLE_HASH
-from chia_rs import Coin, CoinSpend, tree_hash
+from chia_rs import Coin, CoinSpend, run_chia_program, tree_hash
+from chia_rs import Program as SerializedProgram
 from chia_rs.sized_bytes import bytes32
+from chia_rs.sized_ints import uint64
 
-from puzzles.program import curried_values
+from puzzles.errors import SpendRefused
+from puzzles.program import curried, curried_values
 from puzzles.units import AssetId, Mojos, PuzzleHash
 
 CAT_MOD = Program.from_bytes(CAT_PUZZLE)
 CAT_MOD_HASH = bytes32(CAT_PUZZLE_HASH)
 _MOD_HASH_BYTES = bytes(Program.to(CAT_MOD_HASH))
+CREATE_COIN = b"\x33"
 TAIL_MARKER = -113
 """Amount of the magic CREATE_COIN by which an inner puzzle asks its CAT to run the TAIL."""
+
+MAX_COST = 11_000_000_000
+"""CLVM cost of a whole block: nothing on chain can cost more."""
 
 UNSPENDABLE = PuzzleHash(bytes(32))
 """Stands for the holder of a coin whose inner puzzle hash is not 32 bytes long: nobody."""
@@ -84,34 +88,64 @@ class CatSpend:
 
 
 def cat_ring(spends: Sequence[CatSpend]) -> list[CoinSpend]:
-    """The coin spends of one ring, in the given order; chia's own code builds the ring."""
-    bundle = unsigned_spend_bundle_for_spendable_cats(
-        CAT_MOD,
-        [
-            SpendableCAT(
-                coin=spend.coin,
-                limitations_program_hash=bytes32(spend.asset_id),
-                inner_puzzle=spend.inner_puzzle,
-                inner_solution=spend.inner_solution,
-                limitations_solution=Program.to(0),
-                lineage_proof=spend.lineage_proof or LineageProof(),
-                extra_delta=spend.delta,
-            )
-            for spend in spends
-        ],
-    )
-    return list(bundle.coin_spends)
+    """The coin spends of one ring, in the given order; raises SpendRefused if it does not add up.
+
+    By the CAT2's own rule: each coin is shown the one before it and the one behind it, and the sum of what those
+    before it left over; the smallest of these sums is nought.
+    """
+    inner_puzzles = [bytes(spend.inner_puzzle) for spend in spends]
+    inner_solutions = [bytes(spend.inner_solution) for spend in spends]
+    left_over = [
+        int(spend.coin.amount) + spend.delta - _put_out(*inner)
+        for spend, *inner in zip(spends, inner_puzzles, inner_solutions, strict=True)
+    ]
+    *sums, rest = accumulate(left_over, initial=0)
+    if rest:
+        raise SpendRefused(f"the coins of a ring do not add up: {rest} mojos are left, expected none")
+    ring = []
+    for index, spend in enumerate(spends):
+        following = (index + 1) % len(spends)
+        proof = Program.to(
+            [
+                (spend.lineage_proof or LineageProof()).to_program(),
+                spends[index - 1].coin.name(),
+                _coin_parts(spend.coin, spend.coin.puzzle_hash),
+                _coin_parts(spends[following].coin, tree_hash(inner_puzzles[following])),
+                sums[index] - min(sums),
+                spend.delta,
+            ]
+        )
+        values = [_MOD_HASH_BYTES, bytes(Program.to(bytes(spend.asset_id))), inner_puzzles[index]]
+        puzzle = SerializedProgram.from_bytes(curried(CAT_PUZZLE, values))
+        solution = SerializedProgram.from_bytes(b"\xff" + inner_solutions[index] + bytes(proof))
+        ring.append(CoinSpend(spend.coin, puzzle, solution))
+    return ring
+
+
+def _put_out(inner_puzzle: bytes, inner_solution: bytes) -> int:
+    """Mojos of all coins that this run creates."""
+    _, conditions = run_chia_program(inner_puzzle, inner_solution, MAX_COST, 0)
+    made = [item for item in Program.to(conditions).as_iter() if item.pair is not None]
+    amounts = [item.at("rrf").as_int() for item in made if item.first().atom == CREATE_COIN]
+    return sum(amount for amount in amounts if amount != TAIL_MARKER)
+
+
+def _coin_parts(coin: Coin, puzzle_hash: bytes) -> list[object]:
+    return [coin.parent_coin_info, puzzle_hash, coin.amount]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatReading:
-    """What a CAT coin's spend shows: token, inner puzzle (serialized) and solution, extra delta, claimed lineage."""
+    """What a CAT coin's spend shows: token, inner puzzle (serialized) and solution, extra delta, and lineage.
+
+    `parent_is_cat` is what the CAT itself tells its TAIL: false for an eve coin, whatever lineage it claims.
+    """
 
     asset_id: AssetId
     inner_puzzle_bytes: bytes
     inner_solution: Program
     delta: int
-    has_lineage: bool
+    parent_is_cat: bool
 
     @property
     def inner_puzzle(self) -> Program:
@@ -140,8 +174,20 @@ def read_cat_spend(spend: CoinSpend) -> CatReading | None:
         inner_puzzle_bytes=values[2],
         inner_solution=solution[0],
         delta=int.from_bytes(solution[6].atom, "big", signed=True),
-        has_lineage=solution[1].pair is not None,
+        parent_is_cat=_is_proven(spend.coin, AssetId(values[1][1:]), solution[1]),
     )
+
+
+def _is_proven(coin: Coin, asset_id: AssetId, lineage: Program) -> bool:
+    """Whether this lineage proof shows the coin's parent to be of the token, as the CAT computes it."""
+    parts = [part.atom for part in first_items(lineage, 3)]
+    if len(parts) < 3 or parts[0] is None or parts[1] is None or parts[2] is None or len(parts[0]) != 32:
+        return False
+    amount = int.from_bytes(parts[2], "big", signed=True)
+    if not 0 <= amount < 2**64:
+        return False
+    parent = Coin(bytes32(parts[0]), bytes32(cat_puzzle_hash(asset_id, parts[1])), uint64(amount))
+    return parent.name() == coin.parent_coin_info
 
 
 def list_items(tree: Program, limit: int = 100_000) -> list[Program] | None:

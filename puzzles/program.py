@@ -6,6 +6,7 @@ Also how a puzzle that others reveal is taken apart: by its bytes, since a reade
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -46,6 +47,12 @@ def mod_hash(name: str) -> PuzzleHash:
 
 _APPLY, _QUOTED, _CONS = b"\xff\x02", b"\xff\xff\x01", b"\xff\x04"
 _ITEM, _ENVIRONMENT, _NIL = b"\xff", b"\x01", b"\x80"
+
+
+def curried(mod: bytes, values: Sequence[bytes]) -> bytes:
+    """`(a (q . mod) (c (q . value) ... 1))` of serialized values, serialized."""
+    head = b"".join(_CONS + _QUOTED + value + _ITEM for value in values)
+    return _APPLY + _QUOTED + mod + _ITEM + head + _ENVIRONMENT + _NIL * (len(values) + 1)
 
 
 def curried_values(puzzle: bytes, mod: bytes, count: int) -> list[bytes] | None:

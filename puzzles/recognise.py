@@ -7,7 +7,7 @@ it knows to be a token's. From there everything is recomputed: a puzzle hash is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
@@ -17,7 +17,16 @@ from chia_rs import Coin, CoinSpend, run_chia_program
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
-from puzzles.cat import TAIL_MARKER, UNSPENDABLE, CatReading, cat_puzzle_hash, first_items, read_cat_spend
+from puzzles.cat import (
+    CREATE_COIN,
+    MAX_COST,
+    TAIL_MARKER,
+    UNSPENDABLE,
+    CatReading,
+    cat_puzzle_hash,
+    first_items,
+    read_cat_spend,
+)
 from puzzles.errors import MalformedSpend
 from puzzles.fields import Fields, read_fields
 from puzzles.free_serials import MAX_PATH_BYTES
@@ -33,15 +42,12 @@ if TYPE_CHECKING:
     from clvm.CLVMObject import CLVMStorage
 
 REMARK = b"\x01"
-CREATE_COIN = b"\x33"
 SEND_MESSAGE = b"\x42"
 LEDGER_MODE = b"\x13"
 ISSUE_OPCODE = ISSUE.to_bytes(1, "big", signed=True)
 TAIL_AMOUNT = TAIL_MARKER.to_bytes(1, "big", signed=True)
 FIRST_OF_SOLUTION, THIRD_OF_SOLUTION = 0b10, 0b1011
 """Paths in a solution to where a CAT, and a singleton, find that of their inner puzzle."""
-MAX_COST = 11_000_000_000
-"""CLVM cost of a whole block: nothing on chain can cost more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +203,20 @@ def _place(place: Program) -> tuple[int, bytes] | None:
     if path is None or leaf is None or len(path) > MAX_PATH_BYTES:
         return None
     return int.from_bytes(path, "big"), leaf
+
+
+def find_eve(issuance: Issuance, spends: Iterable[CoinSpend]) -> CoinSpend | None:
+    """The spend of the eve coin among the spends of the issue's block, or None if they do not hold it.
+
+    Others can stand at its puzzle hash with its amount: coins that strangers parked there, and grandchildren of the
+    eve coin itself. Only a coin without a proven parent can take the ledger's message, and it takes it only once.
+    """
+    for spend in spends:
+        if bytes(spend.coin.puzzle_hash) == issuance.eve_puzzle_hash and spend.coin.amount == issuance.amount:
+            reading = read_cat_spend(spend)
+            if reading is not None and not reading.parent_is_cat:
+                return spend
+    return None
 
 
 def read_token_spend(spend: CoinSpend, *, asset_id: AssetId, issuance_hash: bytes, flags: int = 0) -> TokenSpend:
