@@ -25,6 +25,7 @@ from chain.errors import (
 from chain.serve import Door, StatusTable, make_app
 from chain.wire import Body, Hex32, answer, read_body, read_query, to_hex
 from climate_wallet.amounts import whole_units
+from climate_wallet.certificate import certificate_of
 from climate_wallet.detokenize import request_detokenization
 from climate_wallet.errors import (
     AmountError,
@@ -32,8 +33,10 @@ from climate_wallet.errors import (
     KeyExists,
     KeyNotFound,
     MnemonicError,
+    NoCertificate,
     NotEnoughFunds,
     NotEnoughUnits,
+    RequestReused,
     TransactionNotFound,
     UnknownRegistry,
     UnknownToken,
@@ -58,6 +61,7 @@ from climate_wallet.shapes import (
     transaction_json,
 )
 from climate_wallet.views import balances, followed, received
+from puzzles.certificate import write_certificate
 from puzzles.errors import PuzzleError, RecordError, SerialError, UnitsError
 from puzzles.units import AssetId, LauncherId, Mojos
 
@@ -91,6 +95,8 @@ STATUSES: StatusTable = {
     UnknownRegistry: 404,
     WalletNotSynced: 503,
     TransactionNotFound: 404,
+    RequestReused: 409,
+    NoCertificate: 409,
     CannotReplace: 409,
 }
 """Error class to HTTP status, by the nearest class of its family."""
@@ -99,6 +105,7 @@ MAX_PAGE = 500
 MAX_XCH_MOJOS = 2**64 - 1
 
 _Fee = Field(default=None, ge=0, le=MAX_XCH_MOJOS)
+_RequestId = Field(default=None, min_length=1, max_length=100)
 
 
 class Unlock(Body):
@@ -114,6 +121,7 @@ class SendUnits(Body):
     units: int
     to: str = Field(max_length=200)
     fee: int | None = _Fee
+    request_id: str | None = _RequestId
 
 
 class SendXch(Body):
@@ -122,6 +130,7 @@ class SendXch(Body):
     mojos: int = Field(le=MAX_XCH_MOJOS)
     to: str = Field(max_length=200)
     fee: int | None = _Fee
+    request_id: str | None = _RequestId
 
 
 class Retire(Body):
@@ -132,6 +141,7 @@ class Retire(Body):
     record: dict[str, str] = Field(default_factory=dict, max_length=32)
     private: list[str] = Field(default_factory=list, max_length=32)
     fee: int | None = _Fee
+    request_id: str | None = _RequestId
 
 
 class Detokenize(Body):
@@ -145,6 +155,12 @@ class RaiseFee(Body):
     """The whole fee that the replacement is to pay."""
 
     fee: int = Field(ge=0, le=MAX_XCH_MOJOS)
+
+
+class Disclose(Body):
+    """Private fields to open in a certificate, by name, joined by commas."""
+
+    disclose: str = Field(default="", max_length=1000)
 
 
 class AddRegistry(Body):
@@ -178,6 +194,7 @@ def wallet_app(service: WalletService, door: Door, *, token: str) -> web.Applica
     app.router.add_get("/v1/transactions/pending", routes.pending)
     app.router.add_get("/v1/transactions/{tx_id}", routes.transaction)
     app.router.add_post("/v1/transactions/{tx_id}/fee", routes.raise_fee)
+    app.router.add_get("/v1/transactions/{tx_id}/certificate", routes.certificate)
     app.router.add_get("/v1/received", routes.received)
     app.router.add_get("/v1/registries", routes.registries)
     app.router.add_post("/v1/registries", routes.add_registry)
@@ -227,7 +244,12 @@ class Routes:
         body = await read_body(request, SendUnits)
         to = self._service.network.decode_address(body.to)
         tx = await send_units(
-            self._service.wallet, AssetId(body.asset_id), whole_units(body.units), to, fee=_fee(body.fee)
+            self._service.wallet,
+            AssetId(body.asset_id),
+            whole_units(body.units),
+            to,
+            fee=_fee(body.fee),
+            request_id=body.request_id,
         )
         return answer(transaction_json(tx), status=201)
 
@@ -235,7 +257,7 @@ class Routes:
         """Send mojos of XCH."""
         body = await read_body(request, SendXch)
         to = self._service.network.decode_address(body.to)
-        tx = await send_xch(self._service.wallet, Mojos(body.mojos), to, fee=_fee(body.fee))
+        tx = await send_xch(self._service.wallet, Mojos(body.mojos), to, fee=_fee(body.fee), request_id=body.request_id)
         return answer(transaction_json(tx), status=201)
 
     async def retire(self, request: web.Request) -> web.Response:
@@ -248,6 +270,7 @@ class Routes:
             body.record,
             private=body.private,
             fee=_fee(body.fee),
+            request_id=body.request_id,
         )
         return answer(transaction_json(tx), status=201)
 
@@ -277,6 +300,13 @@ class Routes:
         body = await read_body(request, RaiseFee)
         tx = await raise_fee(self._service.wallet, _hex32(request, "tx_id"), Mojos(body.fee))
         return answer(transaction_json(tx))
+
+    async def certificate(self, request: web.Request) -> web.Response:
+        """The certificate of a confirmed retirement, in the one canonical form: keep it byte for byte."""
+        asked = read_query(request, Disclose)
+        keys = [key for key in asked.disclose.split(",") if key]
+        certificate = certificate_of(self._service.wallet, _hex32(request, "tx_id"), disclosed=keys)
+        return web.Response(text=write_certificate(certificate), content_type="application/json")
 
     async def received(self, request: web.Request) -> web.Response:
         """Coins that came from others, newest first."""

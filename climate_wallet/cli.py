@@ -16,7 +16,7 @@ from chain.console import Output, commands, output_option, working
 from climate_wallet.amounts import show_xch
 from climate_wallet.app import run
 from climate_wallet.cli_keys import keys
-from climate_wallet.cli_pay import detokenize_request, raise_fee, retire, send, send_xch
+from climate_wallet.cli_pay import certificate, detokenize_request, raise_fee, retire, send, send_xch
 from climate_wallet.exits import EXIT_CODES, daemon_there, settings_given
 
 
@@ -29,7 +29,7 @@ def main(ctx: click.Context, home: Path | None, port: int | None) -> None:
     ctx.obj = {"home": home, "port": port}
 
 
-for command in (keys, send, send_xch, retire, detokenize_request, raise_fee):
+for command in (keys, send, send_xch, retire, certificate, detokenize_request, raise_fee):
     main.add_command(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -33,6 +34,11 @@ def _with_fee(command: Any) -> Any:
     return command
 
 
+_request_option = click.option(
+    "--request-id", help="Your own name for this request: asked again with it, it is not done again."
+)
+
+
 def _fee(fee_xch: str | None, fee_mojos: int | None) -> int | None:
     if fee_xch is not None and fee_mojos is not None:
         raise AmountError("the fee is given twice: use --fee or --fee-mojos")
@@ -44,14 +50,24 @@ def _fee(fee_xch: str | None, fee_mojos: int | None) -> int | None:
 @click.option("--token", "asset_id", required=True, help="Asset id of the token, 0x...")
 @click.option("--to", required=True, help="Address of the receiver.")
 @_with_fee
+@_request_option
 @output_option
 def send(
-    out: Output, *, units: str, asset_id: str, to: str, fee_xch: str | None, fee_mojos: int | None, wait: bool
+    out: Output,
+    *,
+    units: str,
+    asset_id: str,
+    to: str,
+    fee_xch: str | None,
+    fee_mojos: int | None,
+    request_id: str | None,
+    wait: bool,
 ) -> None:
     """Send whole UNITS of a token."""
     daemon = daemon_there()
     count = mojos_to_units(parse_units(units))
-    tx = daemon.post("/v1/send", asset_id=asset_id, units=count, to=to, fee=_fee(fee_xch, fee_mojos))
+    fee = _fee(fee_xch, fee_mojos)
+    tx = daemon.post("/v1/send", asset_id=asset_id, units=count, to=to, fee=fee, request_id=request_id)
     _show_transaction(out, daemon, tx, f"sent {count} units to {to}", wait=wait)
 
 
@@ -59,12 +75,23 @@ def send(
 @click.argument("amount")
 @click.option("--to", required=True, help="Address of the receiver.")
 @_with_fee
+@_request_option
 @output_option
-def send_xch(out: Output, *, amount: str, to: str, fee_xch: str | None, fee_mojos: int | None, wait: bool) -> None:
+def send_xch(
+    out: Output,
+    *,
+    amount: str,
+    to: str,
+    fee_xch: str | None,
+    fee_mojos: int | None,
+    request_id: str | None,
+    wait: bool,
+) -> None:
     """Send AMOUNT in XCH, such as 0.25."""
     daemon = daemon_there()
     mojos = parse_xch(amount)
-    tx = daemon.post("/v1/send-xch", mojos=mojos, to=to, fee=_fee(fee_xch, fee_mojos))
+    fee = _fee(fee_xch, fee_mojos)
+    tx = daemon.post("/v1/send-xch", mojos=mojos, to=to, fee=fee, request_id=request_id)
     _show_transaction(out, daemon, tx, f"sent {show_xch(mojos)} to {to}", wait=wait)
 
 
@@ -80,6 +107,7 @@ def send_xch(out: Output, *, amount: str, to: str, fee_xch: str | None, fee_mojo
     help="A field that stays private and can be proven later.",
 )
 @_with_fee
+@_request_option
 @output_option
 def retire(
     out: Output,
@@ -90,6 +118,7 @@ def retire(
     private_fields: tuple[str, ...],
     fee_xch: str | None,
     fee_mojos: int | None,
+    request_id: str | None,
     wait: bool,
 ) -> None:
     """Retire whole UNITS of a token for good."""
@@ -106,6 +135,7 @@ def retire(
         record=public | private,
         private=sorted(private),
         fee=_fee(fee_xch, fee_mojos),
+        request_id=request_id,
     )
     receipt = tx["details"]["receipt_id"]
     _show_transaction(out, daemon, tx, f"retired {count} units, receipt {receipt}", wait=wait)
@@ -139,6 +169,24 @@ def detokenize_request(out: Output, units: str, asset_id: str, output: Any) -> N
     if output is None:
         text = json.dumps(request, indent=2)
     out.show(request, text=lambda console: console.print(text))
+
+
+@click.command()
+@click.argument("tx_id")
+@click.option("--disclose", "disclosed", multiple=True, metavar="KEY", help="Open this private field in it.")
+@click.option(
+    "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write, byte for byte."
+)
+@output_option
+def certificate(out: Output, tx_id: str, disclosed: tuple[str, ...], output: Path) -> None:
+    """Write the certificate of the retirement TX_ID: whoever has it can verify it against the chain."""
+    text = daemon_there().get_text(f"/v1/transactions/{tx_id}/certificate", disclose=",".join(disclosed))
+    try:
+        output.write_bytes(text.encode())
+    except OSError as error:
+        raise click.FileError(str(output), hint=error.strerror) from error
+    value = {"file": str(output), "certificate": json.loads(text)}
+    out.show(value, text=lambda console: console.print(f"the certificate is in {output}"))
 
 
 @click.command("raise-fee")

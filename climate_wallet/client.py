@@ -28,16 +28,21 @@ class Client:
     def get(self, path: str, **query: object) -> dict[str, Any]:
         """The answer to a GET; raises DaemonDown or DaemonRefused."""
         given = {key: str(value) for key, value in query.items() if value is not None}
-        return asyncio.run(self._call("GET", path, query=given))
+        return asyncio.run(self._call("GET", path, query=given))[0]
+
+    def get_text(self, path: str, **query: object) -> str:
+        """The answer to a GET as its very text; raises DaemonDown or DaemonRefused."""
+        given = {key: str(value) for key, value in query.items() if value is not None}
+        return asyncio.run(self._call("GET", path, query=given))[1]
 
     def post(self, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         """The answer to a POST; raises DaemonDown or DaemonRefused."""
         given = {key: value for key, value in (body or {}).items() if value is not None}
-        return asyncio.run(self._call("POST", path, body=given))
+        return asyncio.run(self._call("POST", path, body=given))[0]
 
     def delete(self, path: str) -> dict[str, Any]:
         """The answer to a DELETE; raises DaemonDown or DaemonRefused."""
-        return asyncio.run(self._call("DELETE", path))
+        return asyncio.run(self._call("DELETE", path))[0]
 
     async def _call(
         self,
@@ -46,7 +51,7 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], str]:
         url = self.settings.url + path
         headers = {"Authorization": f"Bearer {self._token()}"}
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
@@ -60,7 +65,7 @@ class Client:
             raise DaemonDown(f"the wallet at {self.settings.url} did not answer in time: see its log") from error
         except aiohttp.ClientError as error:
             raise DaemonDown(f"no wallet answers at {self.settings.url}: start it with climate-wallet start") from error
-        return _answer(status, text, url)
+        return _answer(status, text, url), text.decode()
 
     def _token(self) -> str:
         path = self.settings.door.token_file

@@ -15,6 +15,8 @@ WalletError
 |-- UnknownRegistry         the id is not that of a registry this wallet can read on chain
 |-- WalletNotSynced         the wallet has not caught up with its node yet
 |-- TransactionNotFound     no transaction of that id in this wallet
+|-- RequestReused           a caller's request id that stands for something else already
+|-- NoCertificate           the transaction is no retirement, or in no block yet
 |-- CannotReplace           the transaction can no longer be replaced
 |-- BuildError              a bundle of ours that would not keep what it promises; nothing was pushed
 |-- DaemonDown              the command line finds no daemon, or no token to speak to it
@@ -94,6 +96,14 @@ class WalletNotSynced(WalletError):
 
 class TransactionNotFound(WalletError):
     """No transaction of that id in this wallet."""
+
+
+class RequestReused(WalletError):
+    """A caller's request id that stands for another transaction already."""
+
+
+class NoCertificate(WalletError):
+    """The transaction is no retirement, is in no block yet, or has no such private field."""
 
 
 class CannotReplace(WalletError):

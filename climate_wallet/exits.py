@@ -106,6 +106,13 @@ class Daemon:
         except DaemonRefused as error:
             raise Refusal(error, exit_code_of(error.name), name=error.name) from error
 
+    def get_text(self, path: str, **query: object) -> str:
+        """The answer to a GET as its very text."""
+        try:
+            return self._client.get_text(path, **query)
+        except DaemonRefused as error:
+            raise Refusal(error, exit_code_of(error.name), name=error.name) from error
+
     def post(self, path: str, **body: object) -> dict[str, Any]:
         """The answer to a POST; what is None is left out."""
         try:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from chain.database import reading, writing
 from chain.errors import NodeDown, PushRefused
 from chain.node import ChainCoin, Node, Peak
-from climate_wallet.errors import TransactionNotFound
+from climate_wallet.errors import RequestReused, TransactionNotFound
 from climate_wallet.registries import touch_block
 from climate_wallet.store import InputRow, TransactionRow
 from puzzles.units import CoinId, Height, Mojos
@@ -61,6 +61,7 @@ class Draft:
     bundle: SpendBundle
     fee: Mojos
     marker: CoinId
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ def write(engine: Engine, draft: Draft) -> Transaction:
     with writing(engine) as session:
         row = TransactionRow(
             tx_id=bytes(draft.bundle.name()),
+            request_id=draft.request_id,
             kind=draft.kind.value,
             details=dict(draft.details),
             bundle=bytes(draft.bundle),
@@ -136,6 +138,25 @@ def find(engine: Engine, tx_id: bytes) -> Transaction:
         row = session.scalars(select(TransactionRow).where(TransactionRow.tx_id == tx_id)).first()
         if row is None:
             raise TransactionNotFound(f"this wallet made no transaction 0x{tx_id.hex()}: see its history")
+        return _transaction(row)
+
+
+def find_request(engine: Engine, request_id: str | None, kind: Kind, amount: Mojos) -> Transaction | None:
+    """The transaction that was made for this request before, unless it was dropped; None if there is none.
+
+    Raises RequestReused if the request's id stands for something else.
+    """
+    if request_id is None:
+        return None
+    with writing(engine) as session:
+        row = session.scalars(select(TransactionRow).where(TransactionRow.request_id == request_id)).first()
+        if row is None:
+            return None
+        if row.kind != kind.value or row.details.get("amount") != amount:
+            raise RequestReused(f"the request id {request_id!r} stands for another transaction: choose a new one")
+        if row.dropped_reason is not None:
+            row.request_id = None  # it never happened: it may be asked for again
+            return None
         return _transaction(row)
 
 
@@ -251,7 +272,8 @@ async def _push_again(node: Node, engine: Engine, tx: Transaction) -> None:
         except PushRefused as error:
             note = str(error)
             log.warning("transaction %s was not taken by the node: %s", tx.tx_id.hex(), error)
-    _note(engine, tx, note)
+    if note is not None or tx.push_note is not None:
+        _note(engine, tx, note)
 
 
 def _note(engine: Engine, tx: Transaction, note: str | None) -> None:

@@ -60,6 +60,7 @@ class KeyStore:
     def __init__(self, keys_root: Path | None = None) -> None:
         """Open the keychain; raises KeyringError if its file does not read."""
         self._keys_root = keys_root
+        self._has_passphrase: tuple[int, bool] | None = None
         self._open()
 
     def _open(self) -> None:
@@ -81,8 +82,11 @@ class KeyStore:
     def has_passphrase(self) -> bool:
         """Whether the keychain is protected by a passphrase of its owner's."""
         with _in_words():
-            has_keys = self._wrapper.keyring.has_content()
-            return has_keys and not self._opens_with(DEFAULT_PASSPHRASE_IF_NO_MASTER_PASSPHRASE)
+            written = self._wrapper.keyring.keyring_path.stat().st_mtime_ns
+            if self._has_passphrase is None or self._has_passphrase[0] != written:  # a slow question on purpose
+                is_protected = not self._opens_with(DEFAULT_PASSPHRASE_IF_NO_MASTER_PASSPHRASE)
+                self._has_passphrase = (written, is_protected and self._wrapper.keyring.has_content())
+            return self._has_passphrase[1]
 
     @property
     def is_locked(self) -> bool:

@@ -14,7 +14,7 @@ from chain.database import reading
 from chain.wire import to_hex
 from climate_wallet.addresses import PrivateKeys
 from climate_wallet.errors import AmountError, UnknownToken
-from climate_wallet.journal import Draft, Kind, Transaction
+from climate_wallet.journal import Draft, Kind, Transaction, find_request
 from climate_wallet.registries import TokenInfo, token_info
 from climate_wallet.spends import pay_token
 from climate_wallet.wallet import Built, Wallet, change_of, send_off, with_fee
@@ -35,16 +35,20 @@ async def retire(
     *,
     private: Collection[str] = (),
     fee: Mojos | None = None,
+    request_id: str | None = None,
 ) -> Transaction:
     """Retire a whole number of units (given in mojos) with this record; the keys in `private` are only
     committed to.
 
-    Raises UnknownToken, AmountError, RecordError, NotEnoughUnits, NotEnoughFunds, FeeTooHigh, PushRefused and
-    what `Wallet.building` raises.
+    Asked again with the same `request_id`, it returns what it made then: nothing is retired twice by a
+    repeated call. Raises UnknownToken, AmountError, RecordError, NotEnoughUnits, NotEnoughFunds, FeeTooHigh,
+    PushRefused and what `Wallet.building` raises.
     """
     units = _whole(amount)
     _check_private(record, private)
     async with wallet.building() as keys:
+        if (made := find_request(wallet.book.engine, request_id, Kind.RETIRE, amount)) is not None:
+            return made
         token = known_token(wallet, asset_id)
         coins = await wallet.token_coins(asset_id, amount)
         lead = coins[0].coin_id
@@ -78,7 +82,9 @@ async def retire(
             "record": {key: canonical_text(record[key]) for key in record if key not in private},
             "private": [{"key": each.key, "value": each.value, "salt": to_hex(each.salt)} for each in committed],
         }
-        draft = Draft(kind=Kind.RETIRE, details=details, bundle=bundle, fee=fee, marker=receipt_id)
+        draft = Draft(
+            kind=Kind.RETIRE, details=details, bundle=bundle, fee=fee, marker=receipt_id, request_id=request_id
+        )
         return await send_off(wallet, draft)
 
 

@@ -9,16 +9,24 @@ halves, hints that are too full are left aside (tokens of followed registries do
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chain.errors import AnswerCapped
 from chain.node import ChainCoin, Node
 from climate_wallet.book import AddressBook
+from puzzles.cat import cat_puzzle_hash
 from puzzles.units import AssetId, Height, Mojos, PuzzleHash
 
 HINTS_PER_ROUND = 10
 """Addresses whose hints one round asks for: the one given out now, and the others in turn."""
+
+HASHES_PER_ROUND = 10_000
+"""Tokens times addresses up to which every pair is asked for in each round.
+
+Beyond it (ten thousand tokens, a hundred addresses), tokens never held are asked for only at the address
+given out now and at those whose hints are flooded; elsewhere their hints find them.
+"""
 
 HINT_FLOOD = 5_000
 """Coins with one hint beyond which the hint is not asked for again."""
@@ -38,6 +46,8 @@ class KnownToken:
     asset_id: AssetId
     issued_height: Height
     is_scanned: bool
+    is_held: bool
+    """Whether a coin of it was ever ours."""
 
 
 @dataclass(slots=True)
@@ -65,6 +75,7 @@ class Scanner:
         *,
         old: Sequence[PuzzleHash],
         new: Sequence[PuzzleHash],
+        used: Sequence[PuzzleHash],
         tokens: Sequence[KnownToken],
         since: int,
         until: int,
@@ -78,28 +89,40 @@ class Scanner:
             found.xch += [
                 (coin, PuzzleHash(bytes(coin.coin.puzzle_hash))) for coin in coins if coin.coin.amount >= self._dust
             ]
-        for hashes, start in self._token_questions(old, new, tokens, since):
-            found.known_candidates += await self._by_puzzle_hash(hashes, start, until)
-        found.known_candidates = [coin for coin in found.known_candidates if coin.coin.amount > 0]
+        flooded_before = set(self._flooded)
         for address in [*new, *self._next_turn(old)]:
             found.hinted_candidates += await self._by_hint(address, until)
+        late = {*new, *(self._flooded - flooded_before)}
+        for hashes, start in self._token_questions({*old, *new}, late, set(used), tokens, since):
+            candidates = await self._by_puzzle_hash(hashes, start, until)
+            found.known_candidates += [coin for coin in candidates if coin.coin.amount > 0]
         return found
 
     def _token_questions(
-        self, old: Sequence[PuzzleHash], new: Sequence[PuzzleHash], tokens: Sequence[KnownToken], since: int
+        self,
+        every: set[PuzzleHash],
+        late: set[PuzzleHash],
+        used: set[PuzzleHash],
+        tokens: Sequence[KnownToken],
+        since: int,
     ) -> list[tuple[list[PuzzleHash], int]]:
-        """Full puzzle hashes to ask for, with the block from which on."""
+        """Full puzzle hashes to ask for, with the block from which on: `since`, or a late one's from its
+        issuance.
+        """
         recent: list[PuzzleHash] = []
-        questions: list[tuple[list[PuzzleHash], int]] = []
-        fresh = set(new)
+        overdue: list[PuzzleHash] = []
+        are_few = len(tokens) * len(every) <= HASHES_PER_ROUND
+        near = {self._book.current().puzzle_hash, *self._flooded}
         for token in tokens:
-            by_hash = self._book.token_hashes(token.asset_id)
-            if token.is_scanned:
-                recent += [full for full, p2 in by_hash.items() if p2 not in fresh]
-            late = [full for full, p2 in by_hash.items() if not token.is_scanned or p2 in fresh]
-            if late:
-                questions.append((late, token.issued_height))
-        return [(recent, since), *_merged(questions)]
+            if are_few or token.is_held:
+                watched = self._book.token_hashes(token.asset_id)
+            else:
+                where = near if token.is_scanned else near | used
+                watched = {cat_puzzle_hash(token.asset_id, p2): p2 for p2 in where}
+            for full, p2 in watched.items():
+                (recent if token.is_scanned and p2 not in late else overdue).append(full)
+        first = min((token.issued_height for token in tokens), default=0)
+        return [(recent, since), (overdue, first)]
 
     async def _by_puzzle_hash(self, hashes: Sequence[PuzzleHash], start: int, until: int) -> list[ChainCoin]:
         if not hashes or start >= until:
@@ -141,9 +164,3 @@ class Scanner:
             for coin in coins
             if coin.coin.amount > 0 and self._book.find(PuzzleHash(bytes(coin.coin.puzzle_hash))) is None
         ]
-
-
-def _merged(questions: Iterable[tuple[list[PuzzleHash], int]]) -> list[tuple[list[PuzzleHash], int]]:
-    """One question for all of them, from the lowest block on: fewer calls for a little more to look at."""
-    hashes = [each for found, _ in questions for each in found]
-    return [(hashes, min(start for _, start in questions))] if hashes else []

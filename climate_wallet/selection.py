@@ -21,8 +21,8 @@ from puzzles.units import Mojos
 FEW_INPUTS = 20
 """Largest coins that are looked at first, and twice as many each time they do not suffice.
 
-Each coin spent costs its fee, and the search takes longer with each coin looked at: so a flood of small coins costs
-nobody anything.
+Each coin spent costs its fee, and the search takes longer with each coin looked at: so a flood of small coins
+costs nobody anything.
 """
 
 NOTHING = Mojos(0)

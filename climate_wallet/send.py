@@ -8,7 +8,7 @@ from chia_rs.sized_ints import uint64
 
 from chain.wire import to_hex
 from climate_wallet.errors import AmountError
-from climate_wallet.journal import Draft, Kind, Transaction
+from climate_wallet.journal import Draft, Kind, Transaction, find_request
 from climate_wallet.spends import Payment, check, pay_token, pay_xch, sign
 from climate_wallet.wallet import FEE_SPEND_COST, Built, Wallet, change_of, hold_to_promise, send_off, with_fee
 from puzzles.cat import cat_puzzle_hash
@@ -16,15 +16,25 @@ from puzzles.units import AssetId, CoinId, Mojos, PuzzleHash
 
 
 async def send_units(
-    wallet: Wallet, asset_id: AssetId, amount: Mojos, to: PuzzleHash, *, fee: Mojos | None = None
+    wallet: Wallet,
+    asset_id: AssetId,
+    amount: Mojos,
+    to: PuzzleHash,
+    *,
+    fee: Mojos | None = None,
+    request_id: str | None = None,
 ) -> Transaction:
     """Send mojos of a token to a p2 puzzle hash; the fee is the node's estimate if none is given.
+
+    Asked again with the same `request_id`, it returns what it made then.
 
     Raises UnknownToken, NotEnoughUnits, NotEnoughFunds, FeeTooHigh, PushRefused and what `Wallet.building`
     raises.
     """
     _check_amount(amount)
     async with wallet.building() as keys:
+        if (made := find_request(wallet.book.engine, request_id, Kind.SEND, amount)) is not None:
+            return made
         coins = await wallet.token_coins(asset_id, amount)
         change_to = change_of(wallet, besides=to)
         spends = pay_token(coins, [Payment(puzzle_hash=to, amount=amount)], change_to=change_to)
@@ -37,14 +47,18 @@ async def send_units(
             "amount": int(amount),
             "to": wallet.network.encode_address(to),
         }
-        draft = Draft(kind=Kind.SEND, details=details, bundle=bundle, fee=fee, marker=marker)
+        draft = Draft(kind=Kind.SEND, details=details, bundle=bundle, fee=fee, marker=marker, request_id=request_id)
         return await send_off(wallet, draft)
 
 
-async def send_xch(wallet: Wallet, amount: Mojos, to: PuzzleHash, *, fee: Mojos | None = None) -> Transaction:
+async def send_xch(
+    wallet: Wallet, amount: Mojos, to: PuzzleHash, *, fee: Mojos | None = None, request_id: str | None = None
+) -> Transaction:
     """Send mojos of XCH to a p2 puzzle hash; payment and fee come from the same coins."""
     _check_amount(amount)
     async with wallet.building() as keys:
+        if (made := find_request(wallet.book.engine, request_id, Kind.SEND_XCH, amount)) is not None:
+            return made
         if fee is None:
             fee = await wallet.estimate_fee(2 * FEE_SPEND_COST)
         coins = await wallet.xch_coins(Mojos(amount + fee))
@@ -55,7 +69,7 @@ async def send_xch(wallet: Wallet, amount: Mojos, to: PuzzleHash, *, fee: Mojos 
         built = Built(spends=spends, coins=coins, lead=coins[0].coin_id, marker=marker)
         hold_to_promise(check(bundle, wallet.network, wallet.height), built, fee, coins)
         details = {"amount": int(amount), "to": wallet.network.encode_address(to)}
-        draft = Draft(kind=Kind.SEND_XCH, details=details, bundle=bundle, fee=fee, marker=marker)
+        draft = Draft(kind=Kind.SEND_XCH, details=details, bundle=bundle, fee=fee, marker=marker, request_id=request_id)
         return await send_off(wallet, draft)
 
 

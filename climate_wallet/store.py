@@ -150,6 +150,8 @@ class TransactionRow(Model):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     tx_id: Mapped[bytes] = mapped_column(Hash32, unique=True)
     """Name of the newest bundle; a replacement changes it, `id` stays."""
+    request_id: Mapped[str | None] = mapped_column(String(100), unique=True)
+    """The caller's own name for what was asked, so that asking again does not do it again."""
     kind: Mapped[str] = mapped_column(String(20))
     details: Mapped[dict[str, object]] = mapped_column(JSON)
     """What the holder asked for, in the words of the API."""

@@ -114,23 +114,27 @@ class Syncer:
         """Find new coins and new spends up to the peak, and write them with the height they stand for."""
         since = scanned_height(self._engine) + 1
         with reading(self._engine) as session:
-            rows = session.execute(select(AddressRow.puzzle_hash, AddressRow.is_scanned)).all()
+            columns = (AddressRow.puzzle_hash, AddressRow.is_scanned, AddressRow.is_used)
+            rows = session.execute(select(*columns)).all()
+            held = set(session.scalars(select(CoinRow.asset_id).distinct()))
             tokens = [
                 KnownToken(
                     asset_id=AssetId(row.asset_id),
                     issued_height=Height(row.issued_height),
                     is_scanned=row.is_scanned,
+                    is_held=row.asset_id in held,
                 )
                 for row in session.scalars(select(TokenRow))
             ]
             has_candidates = _waiting(session) > 0
-        new = [PuzzleHash(p2) for p2, is_scanned in rows if not is_scanned]
-        old = [PuzzleHash(p2) for p2, is_scanned in rows if is_scanned]
+        new = [PuzzleHash(p2) for p2, is_scanned, _ in rows if not is_scanned]
+        old = [PuzzleHash(p2) for p2, is_scanned, _ in rows if is_scanned]
+        used = [PuzzleHash(p2) for p2, _, is_used in rows if is_used]
         has_new_tokens = any(not token.is_scanned for token in tokens)
         if since > peak.height and not new and not has_new_tokens and not has_candidates:
             return
         until = peak.height + 1
-        found = await self._scanner.scan(old=old, new=new, tokens=tokens, since=since, until=until)
+        found = await self._scanner.scan(old=old, new=new, used=used, tokens=tokens, since=since, until=until)
         gathered = _Gathered(new_addresses=new, tokens=[token.asset_id for token in tokens])
         self._sort(found, gathered)
         await self._look_at_parents(gathered)

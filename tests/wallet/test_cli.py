@@ -23,6 +23,7 @@ from chain.network import MAINNET
 from climate_wallet.amounts import parse_xch
 from climate_wallet.cli import main
 from climate_wallet.exits import INPUT, KEYS, REFUSED, SETTINGS, UNREACHABLE
+from puzzles.certificate import read_certificate
 from puzzles.units import UnitBlock
 from tests.wallet.world import XCH, Registry, World
 
@@ -75,7 +76,9 @@ class Terminal:
         }
 
     async def run(self, *args: str, stdin: str = "") -> Ran:
-        """One command, in a thread of this process: starting Python anew each time would take most of the test."""
+        """One command, in a thread of this process: starting Python anew each time would take most of the
+        test.
+        """
         KeyringWrapper.cleanup_shared_instance()
         set_keys_root_path(self.home / "keys")
         runner = CliRunner(env=self.environment)
@@ -166,6 +169,11 @@ async def test_buyer_restores_her_key_receives_sends_and_retires(
     assert retired.json["fee"] == parse_xch("0.00000001")
     await world.chain.farm()
     await terminal.synced(world.chain.height)
+    file = terminal.home / "certificate.json"
+    tx_id = retired.json["tx_id"]
+    written = await terminal.run("certificate", tx_id, "--disclose", "beneficiary_name", "--output", str(file))
+    assert written.code == 0, written.err
+    assert [field.value for field in read_certificate(file.read_bytes()).disclosed] == ["Druk Green"]
     (token,) = (await terminal.run("balances", "--json")).json["tokens"]
     assert (token["units"], token["first"], token["last"]) == (50, 1, 100)
     assert "nothing is pending" in (await terminal.run("pending")).out
@@ -264,6 +272,17 @@ async def test_broken_settings_are_one_sentence(terminal: Terminal) -> None:
     terminal.more = {"CARBON_WALLET_PORT": "", "CARBON_CONFIG": str(terminal.home / "carbon.yaml")}
     ran = await terminal.run("status")
     assert (ran.code, "carbon.yaml, line 2" in ran.err) == (SETTINGS, True), ran.err
+
+
+async def test_wrong_certificates_are_one_sentence(terminal: Terminal) -> None:
+    await terminal.run("keys", "create")
+    terminal.more = {
+        "CARBON_NETWORK": "testnet11",
+        "CARBON_NODE_URL": "https://127.0.0.1:1",
+        "CARBON_CHIA_ROOT": str(terminal.home),
+    }
+    ran = await terminal.run("start")
+    assert (ran.code, "config/config.yaml" in ran.err) == (UNREACHABLE, True), ran.err
 
 
 async def test_daemon_whose_node_is_down_says_so_and_recovers(world: World, terminal: Terminal) -> None:

@@ -7,7 +7,7 @@ from chia.types.blockchain_format.program import Program
 from chia_rs import CoinSpend, SpendBundle
 
 from climate_wallet.coins import amounts, purse
-from climate_wallet.errors import AmountError, BuildError, NotEnoughUnits, UnknownToken
+from climate_wallet.errors import AmountError, BuildError, NotEnoughUnits, RequestReused, UnknownToken
 from climate_wallet.journal import Status, find
 from climate_wallet.retire import known_token, retire
 from climate_wallet.send import send_units
@@ -107,6 +107,23 @@ async def test_same_private_value_is_hidden_differently_each_time(world: World, 
         await world.chain.farm()
         await alice.catch_up()
     assert len(seen) == 2
+
+
+async def test_request_asked_again_retires_nothing_twice(world: World, registry: Registry) -> None:
+    alice, asset_id = await holder(world, registry)
+
+    async def ask(units: int) -> bytes:
+        fee = Mojos(0)
+        return (await retire(alice, asset_id, units_to_mojos(units), RECORD, fee=fee, request_id="order 17")).tx_id
+
+    first = await ask(5)
+    assert await ask(5) == first
+    await world.chain.farm()
+    await alice.catch_up()
+    assert await ask(5) == first
+    assert amounts(alice.book.engine)[asset_id].confirmed == units_to_mojos(95)
+    with pytest.raises(RequestReused, match="'order 17' stands for another transaction"):
+        await ask(6)
 
 
 async def test_fraction_and_nothing_cannot_be_retired(world: World, registry: Registry) -> None:

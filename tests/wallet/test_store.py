@@ -1,4 +1,6 @@
-"""The wallet's store: its migrations make exactly what its models say, and it belongs to one key on one network."""
+"""The wallet's store: its migrations make exactly what its models say, and it belongs to one key on one
+network.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ stopped.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -14,13 +15,16 @@ from chia_rs.sized_ints import uint64
 from chain.database import reading
 from chain.errors import AnswerCapped, NodeDown, NodeNotSynced
 from chain.node import ChainCoin
-from climate_wallet import sync
+from chain.wire import plain
+from climate_wallet import scan, sync
 from climate_wallet.coins import amounts
 from climate_wallet.errors import NotEnoughUnits
 from climate_wallet.journal import find
 from climate_wallet.registries import add_registry, token_infos
 from climate_wallet.send import send_units, send_xch
+from climate_wallet.shapes import balances_json
 from climate_wallet.spends import Payment, pay_xch
+from climate_wallet.views import balances as view
 from climate_wallet.wallet import Wallet
 from puzzles.cat import CAT_MOD_HASH, cat_puzzle_hash
 from puzzles.standard import quoted_solution
@@ -228,6 +232,41 @@ async def test_flood_of_hints_is_left_aside_and_known_tokens_are_found_without_t
     asset_id = await registry.issue(BLOCK, p2)
     await alice.catch_up()
     assert balances(alice) == {asset_id: 100_000}
+
+
+async def test_wallet_of_a_registry_with_very_many_tokens_finds_its_own_all_the_same(
+    world: World, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "HASHES_PER_ROUND", 0)
+    alice = await world.wallet("alice", registries=[registry])
+    p2 = alice.book.all()[3].puzzle_hash  # not the address given out now: found by its hint
+    by_hint = await registry.issue(BLOCK, p2)
+    await alice.catch_up()
+    assert balances(alice) == {by_hint: 100_000}
+
+    async def capped(*_: object, **__: object) -> list[ChainCoin]:
+        raise AnswerCapped("the hint is on 50000 coins or more")
+
+    monkeypatch.setattr(alice.node, "coins_by_hint", capped)
+    other = UnitBlock(series="BT-CDM2746-2020", first=1, last=10)
+    without_hint = await registry.issue(other, p2)
+    await world.chain.farm(3)
+    await alice.catch_up()
+    assert balances(alice) == {by_hint: 100_000, without_hint: 10_000}
+
+
+async def test_strange_metadata_is_left_out_and_stops_nothing(world: World, registry: Registry) -> None:
+    alice = await world.wallet("alice", registries=[registry])
+    deep = Program.to(1)
+    for _ in range(3000):
+        deep = Program.to((deep, 1))
+    for first, tree in enumerate((Program.to([(b"\xff", b"\xfe"), (b"a", b"\x00\xff")]), deep, Program.to(7)), start=1):
+        block = UnitBlock(series="BT-CDM2746-2021", first=first, last=first)
+        await registry.issue(block, alice.current_address().puzzle_hash, tree)
+    await alice.catch_up()
+    shown = balances_json(view(alice.book.engine))
+    assert [each["units"] for each in shown["tokens"]] == [1, 1, 1]  # type: ignore[attr-defined]
+    assert json.dumps(plain(shown)).isascii()
 
 
 async def test_range_too_full_for_one_answer_is_asked_in_halves(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ from sim.local_chain import LocalChain
 from sim.server import serving
 
 XCH = 10**12
+Metadata = Mapping[str, str] | Program
 METADATA = {"project_name": "Dagachhu Hydropower Project", "vintage_year": "2019"}
 
 
@@ -82,14 +83,14 @@ class Registry:
     def id(self) -> bytes:
         return bytes(self.coin.registry)
 
-    async def issue(self, block: UnitBlock, to: PuzzleHash, metadata: Mapping[str, str] = METADATA) -> AssetId:
+    async def issue(self, block: UnitBlock, to: PuzzleHash, metadata: Metadata = METADATA) -> AssetId:
         """Issue one block to a puzzle hash, in a block of the chain farmed for it."""
         return (await self.issue_all([(block, to)], metadata))[0]
 
     async def issue_all(
-        self, blocks: Sequence[tuple[UnitBlock, PuzzleHash]], metadata: Mapping[str, str] = METADATA
+        self, blocks: Sequence[tuple[UnitBlock, PuzzleHash]], metadata: Metadata = METADATA
     ) -> list[AssetId]:
-        tree = write_fields(list(metadata.items()))
+        tree = metadata if isinstance(metadata, Program) else write_fields(list(metadata.items()))
         requests = [IssueRequest(block=block, metadata=tree, receiver=to) for block, to in blocks]
         plan = plan_issues(self.coin, self.free, requests)
         funding = self.officer.own(await self.world.fund(self.officer.puzzle_hash, XCH))

@@ -108,6 +108,7 @@ def upgrade() -> None:
         "transactions",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("tx_id", Hash32, nullable=False, unique=True),
+        sa.Column("request_id", sa.String(100), unique=True),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("details", sa.JSON, nullable=False),
         sa.Column("bundle", sa.LargeBinary, nullable=False),
