@@ -8,7 +8,7 @@ cannot stop the reading of another.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,7 @@ from puzzles.recognise import (
     Issuance,
     Retirement,
     TokenSpend,
+    find_eve,
     read_registry_spend,
     read_token_spend,
 )
@@ -178,7 +179,7 @@ def _read_issuance(
 ) -> dict[CoinId, Thread]:
     """The token and the coins its eve coin paid out."""
     token, reading = issuance.token, issuance.token.reading
-    eve = find_eve(changes.block.spends.values(), issuance)
+    eve = find_eve(issuance, changes.block.spends.values())
     if eve is None:
         raise MalformedSpend(f"no coin of the token 0x{token.asset_id.hex()}, issued here, was spent in its block")
     changes.add(
@@ -205,21 +206,6 @@ def _read_issuance(
         holder=read.holder,
     )
     return _children(changes, like, read, is_issue=True)
-
-
-def find_eve(spends: Iterable[CoinSpend], issuance: Issuance) -> CoinSpend | None:
-    """The coin that received the ledger's message: of its puzzle hash and amount, among the block's removals.
-
-    Strangers park coins at that hash, but only coins spent in this block count; of several, the one that is not a
-    child of another is the first of the token.
-    """
-    candidates = {
-        _id(spend.coin): spend
-        for spend in spends
-        if bytes(spend.coin.puzzle_hash) == issuance.eve_puzzle_hash and spend.coin.amount == issuance.amount
-    }
-    first = [spend for spend in candidates.values() if bytes(spend.coin.parent_coin_info) not in candidates]
-    return first[0] if len(first) == 1 else None
 
 
 def _read_token(changes: Changes, thread: TokenThread, spend: CoinSpend) -> dict[CoinId, Thread]:

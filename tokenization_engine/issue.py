@@ -21,7 +21,7 @@ from climate_wallet.spends import MAX_COST, OwnCoin, Payment
 from puzzles.fields import canonical_text, write_fields
 from puzzles.issuance import IssuePlan, IssueRequest, PlannedIssue, plan_issues
 from puzzles.owners import read_allotment
-from puzzles.recognise import read_token_spend
+from puzzles.recognise import find_eve, read_token_spend
 from puzzles.registry_ledger import Owners, RegistryCoin, conditions_for_issuer
 from puzzles.standard import quoted_solution
 from puzzles.unit_block_tail import token_of
@@ -212,22 +212,18 @@ async def _stranded(desk: Desk, job: Job, plan: IssuePlan) -> dict[PuzzleHash, C
 async def issued_coin(desk: Desk, state: RegistryState, issue: Issue) -> CoinId:
     """The coin that the receiver got, found on chain by the registry's own word and the block it stands in.
 
-    Strangers can park coins at the eve coin's puzzle hash: of those spent in that block, the eve coin is the
-    one that is not another's child. Raises NotOnChain if the block has just left the chain.
+    Raises NotOnChain if the block has just left the chain.
     """
     seen = state.issued[issue.asset_id]
-    candidates = [
-        each
-        for each in await desk.node.coins_by_puzzle_hashes([seen.issuance.eve_puzzle_hash], end_height=seen.height + 1)
-        if each.spent_height == seen.height and int(each.coin.amount) == seen.issuance.amount
-    ]
-    ids = {bytes(each.coin_id) for each in candidates}
-    eves = [each for each in candidates if bytes(each.coin.parent_coin_info) not in ids]
-    if len(eves) != 1:
-        raise NotOnChain(f"the eve coin of 0x{issue.asset_id.hex()} is not in block {seen.height}: look again")
     token = seen.issuance.token
-    spend = await desk.node.spend(eves[0].coin_id, seen.height)
-    read = read_token_spend(spend, asset_id=token.asset_id, issuance_hash=token.issuance_hash)
+    candidates = await desk.node.coins_by_puzzle_hashes([seen.issuance.eve_puzzle_hash], end_height=seen.height + 1)
+    spends = [
+        await desk.node.spend(each.coin_id, seen.height) for each in candidates if each.spent_height == seen.height
+    ]
+    eve = find_eve(seen.issuance, spends)
+    if eve is None:
+        raise NotOnChain(f"the eve coin of 0x{issue.asset_id.hex()} is not in block {seen.height}: look again")
+    read = read_token_spend(eve, asset_id=token.asset_id, issuance_hash=token.issuance_hash)
     return CoinId(bytes(read.children[0].coin.name()))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from chia.types.blockchain_format.program import Program
 
-from explorer.reader import find_eve
 from puzzles.cat import CatSpend, cat_puzzle_hash, cat_ring, lineage_proof, payment, run_tail
 from puzzles.issuance import IssueRequest
-from puzzles.recognise import read_registry_spend
+from puzzles.recognise import find_eve, read_registry_spend
 from puzzles.registry_ledger import issue_condition
 from puzzles.standard import create_coin
 from puzzles.unit_block_tail import issue_solution, token_of
@@ -70,6 +69,6 @@ def test_reader_finds_the_eve_coin_among_its_own_grandchildren() -> None:
     stage.chain.push(bundle(spends, ISSUER))
     reading = read_registry_spend(registry)
     assert reading is not None
-    found = find_eve(spends, reading.issuances[0])
+    found = find_eve(reading.issuances[0], spends)
     assert found is not None
     assert id_of(found.coin) == id_of(eve)
