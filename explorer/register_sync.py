@@ -14,11 +14,11 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from chain.database import reading
-from explorer.errors import BooksDoNotClose, IndexBehind, RegisterDiffers
+from explorer.errors import BooksDoNotClose, IndexBehind, NotFollowed, RegisterDiffers
 from explorer.index import cursor
-from explorer.queries import fault, registry
+from explorer.queries import fault
 from explorer.shown import text_field
-from explorer.store import RETIREMENT, BurnRow, SeenTokenRow, TokenCoinRow, TokenRow
+from explorer.store import RETIREMENT, BurnRow, RegistryRow, SeenTokenRow, TokenCoinRow, TokenRow
 from puzzles.units import AssetId, CoinId, Height, LauncherId, UnitBlock
 from tokenization_engine.errors import RegisterError
 from tokenization_engine.register.chain_events import (
@@ -85,12 +85,14 @@ def register_steps(
 ) -> Iterator[None]:
     """The steps of `sync_register`, one a token; `done` counts what was written."""
     with reading(index) as session:
-        found = registry(session, registry_id)
+        row = session.get(RegistryRow, registry_id)
+        if row is None:
+            raise NotFollowed(f"the registry 0x{registry_id.hex()} is not followed here: follow it first")
         newest = cursor(session)
         reason = fault(session, registry_id)
         if reason is not None:
             raise BooksDoNotClose(registry_id, reason)
-        if newest is None or found.launched_height is None:
+        if newest is None or row.is_new:
             raise IndexBehind("the index has not read this registry yet: run climate-explorer sync first")
         settled = Height(newest.height - confirmations + 1)
         done.height = newest.height
