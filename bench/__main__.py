@@ -9,12 +9,13 @@ import time
 import click
 from rich.console import Console
 
-from bench import batch, costs
+from bench import batch, costs, indexing
 from bench.report import Section, Target, machine, show_targets
 
 SECTIONS: dict[str, Section] = {
     "costs": costs.run,
     "batch": batch.run,
+    "indexing": indexing.run,
 }
 
 
