@@ -78,9 +78,7 @@ def read_token(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ServeError(
-            f"the token file {path} cannot be read ({error}): delete it to have a new one made"
-        ) from error
+        raise ServeError(f"the token file {path} cannot be read ({error}): delete it to have a new one made") from error
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise ServeError(f"the token file {path} can be read by other users: run chmod 600 {path}")
     if len(token) < 32:
@@ -112,9 +110,7 @@ def token_for(door: Door) -> str:
     return token or make_token(door.token_file)
 
 
-def make_app(
-    door: Door, *, token: str, statuses: StatusTable, health: HealthReport | None = None
-) -> web.Application:
+def make_app(door: Door, *, token: str, statuses: StatusTable, health: HealthReport | None = None) -> web.Application:
     """An aiohttp application that keeps the door's rules; add the routes to it."""
     table: dict[type[Exception], int] = {RequestError: 400, **statuses}
     app = web.Application(
@@ -220,9 +216,7 @@ def _check_token(door: Door, token: str) -> Middleware:
         is_open = request.path == HEALTH_PATH or (not door.is_private and request.method in READING_METHODS)
         if not is_open:
             scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(
-                given.strip().encode(errors="replace"), wanted
-            ):
+            if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(errors="replace"), wanted):
                 raise web.HTTPUnauthorized(
                     text="this call needs the door's bearer token, kept in its token file",
                     headers={"WWW-Authenticate": "Bearer"},

@@ -46,7 +46,7 @@ from climate_wallet.errors import (
     WalletNotSynced,
     WrongPassphrase,
 )
-from climate_wallet.journal import find, newest, pending
+from climate_wallet.journal import Transaction, find, newest, pending
 from climate_wallet.registries import add_registry, remove_registry
 from climate_wallet.replace import raise_fee
 from climate_wallet.retire import retire
@@ -209,6 +209,9 @@ class Routes:
         """Answer for this wallet."""
         self._service = service
 
+    def _shown(self, tx: Transaction) -> dict[str, object]:
+        return transaction_json(tx, self._service.wallet.height)
+
     async def health(self) -> dict[str, object]:
         """What anyone on this machine may know: whether the wallet keeps up."""
         state = self._service.state()
@@ -251,14 +254,14 @@ class Routes:
             fee=_fee(body.fee),
             request_id=body.request_id,
         )
-        return answer(transaction_json(tx), status=201)
+        return answer(self._shown(tx), status=201)
 
     async def send_xch(self, request: web.Request) -> web.Response:
         """Send mojos of XCH."""
         body = await read_body(request, SendXch)
         to = self._service.network.decode_address(body.to)
         tx = await send_xch(self._service.wallet, Mojos(body.mojos), to, fee=_fee(body.fee), request_id=body.request_id)
-        return answer(transaction_json(tx), status=201)
+        return answer(self._shown(tx), status=201)
 
     async def retire(self, request: web.Request) -> web.Response:
         """Retire whole units."""
@@ -272,7 +275,7 @@ class Routes:
             fee=_fee(body.fee),
             request_id=body.request_id,
         )
-        return answer(transaction_json(tx), status=201)
+        return answer(self._shown(tx), status=201)
 
     async def detokenize(self, request: web.Request) -> web.Response:
         """The holder's half of a detokenization."""
@@ -284,22 +287,22 @@ class Routes:
         """Our transactions, newest first."""
         page = read_query(request, Page)
         found = newest(self._service.wallet.book.engine, limit=page.limit, offset=page.offset)
-        return answer({"transactions": [transaction_json(tx) for tx in found]})
+        return answer({"transactions": [self._shown(tx) for tx in found]})
 
     async def pending(self, _: web.Request) -> web.Response:
         """Our transactions that are in no block yet."""
         found = pending(self._service.wallet.book.engine)
-        return answer({"transactions": [transaction_json(tx) for tx in found]})
+        return answer({"transactions": [self._shown(tx) for tx in found]})
 
     async def transaction(self, request: web.Request) -> web.Response:
         """One transaction."""
-        return answer(transaction_json(find(self._service.wallet.book.engine, _hex32(request, "tx_id"))))
+        return answer(self._shown(find(self._service.wallet.book.engine, _hex32(request, "tx_id"))))
 
     async def raise_fee(self, request: web.Request) -> web.Response:
         """Replace a pending transaction by one with a higher fee."""
         body = await read_body(request, RaiseFee)
         tx = await raise_fee(self._service.wallet, _hex32(request, "tx_id"), Mojos(body.fee))
-        return answer(transaction_json(tx))
+        return answer(self._shown(tx))
 
     async def certificate(self, request: web.Request) -> web.Response:
         """The certificate of a confirmed retirement, in the one canonical form: keep it byte for byte."""

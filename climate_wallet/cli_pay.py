@@ -206,7 +206,9 @@ def raise_fee(out: Output, *, tx_id: str, fee_xch: str | None, fee_mojos: int | 
 def _show_transaction(out: Output, daemon: Daemon, tx: dict[str, Any], done: str, *, wait: bool) -> None:
     if wait:
         tx = _wait(daemon, tx)
-    state = f"in block {tx['confirmed_height']}" if tx["confirmed_height"] is not None else tx["status"]
+    state = (
+        f"in block {tx['confirmed_height']}, {tx['depth']} deep" if tx["confirmed_height"] is not None else tx["status"]
+    )
     note = f" ({tx['push_note']})" if tx["push_note"] else ""
     line = f"{done}; fee {show_xch(tx['fee'])}; transaction {tx['tx_id']} {state}{note}"
     out.show(tx, text=lambda console: console.print(line))

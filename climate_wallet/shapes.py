@@ -75,8 +75,9 @@ def info_json(info: TokenInfo) -> Json:
     }
 
 
-def transaction_json(tx: Transaction) -> Json:
-    """A transaction of ours; what the holder asked for is in `details`."""
+def transaction_json(tx: Transaction, height: int) -> Json:
+    """A transaction of ours; `details` is what the holder asked for, `depth` the blocks on it, its own among them."""
+    depth = 0 if tx.confirmed_height is None else max(height - tx.confirmed_height + 1, 1)
     return {
         "tx_id": to_hex(tx.tx_id),
         "kind": tx.kind.value,
@@ -85,6 +86,7 @@ def transaction_json(tx: Transaction) -> Json:
         "fee": tx.fee,
         "created_timestamp": tx.created_timestamp,
         "confirmed_height": tx.confirmed_height,
+        "depth": depth,
         "dropped_reason": tx.dropped_reason,
         "push_note": tx.push_note,
     }

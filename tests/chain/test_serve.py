@@ -151,9 +151,7 @@ async def test_page_of_a_strange_origin_is_refused_and_a_listed_one_is_not(
 ) -> None:
     caller = await open_with(allowed_origins=("http://localhost:3000",))  # type: ignore[misc]
     assert (await caller.call("GET", "/orders", headers={"Origin": "https://evil.example"}))[0] == 403
-    async with caller.session.get(
-        caller.url + "/orders", headers={"Origin": "http://localhost:3000"}
-    ) as response:
+    async with caller.session.get(caller.url + "/orders", headers={"Origin": "http://localhost:3000"}) as response:
         assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
         assert "Access-Control-Allow-Credentials" not in response.headers
 

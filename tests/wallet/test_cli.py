@@ -19,10 +19,14 @@ from chia.util.keychain import set_keys_root_path
 from chia.util.keyring_wrapper import KeyringWrapper
 from click.testing import CliRunner
 
-from chain.network import MAINNET
+from chain.database import open_database
+from chain.network import MAINNET, SIMULATOR0
 from climate_wallet.amounts import parse_xch
+from climate_wallet.book import open_book
 from climate_wallet.cli import main
 from climate_wallet.exits import INPUT, KEYS, REFUSED, SETTINGS, UNREACHABLE
+from climate_wallet.keys import KeyInfo
+from climate_wallet.store import MIGRATIONS
 from puzzles.certificate import read_certificate
 from puzzles.units import UnitBlock
 from tests.wallet.world import XCH, Registry, World
@@ -177,6 +181,8 @@ async def test_buyer_restores_her_key_receives_sends_and_retires(
     (token,) = (await terminal.run("balances", "--json")).json["tokens"]
     assert (token["units"], token["first"], token["last"]) == (50, 1, 100)
     assert "nothing is pending" in (await terminal.run("pending")).out
+    shown = (await terminal.run("history", "--json")).json["transactions"]
+    assert [(tx["kind"], tx["depth"]) for tx in shown] == [("retire", 1), ("send", 2)]
     history = (await terminal.run("history")).out
     assert history.count("confirmed") == 2
     request = (await terminal.run("detokenize-request", "10", "--token", asset_id, "--json")).json
@@ -326,10 +332,13 @@ async def test_keys_are_created_shown_and_deleted_at_the_terminal(terminal: Term
     assert (await terminal.run("keys", "list", "--json")).json == {"keys": []}
 
 
-async def test_home_of_another_key_is_refused(world: World, terminal: Terminal) -> None:
-    await terminal.run("keys", "restore", "--words-file", "-", stdin=WORDS)
-    await terminal.start()
-    await terminal.stop()
+async def test_home_of_another_network_is_refused(terminal: Terminal) -> None:
+    restored = (await terminal.run("keys", "restore", "--words-file", "-", "--json", stdin=WORDS)).json
+    (terminal.home / "wallet").mkdir()
+    engine = open_database(f"sqlite:///{terminal.home / 'wallet' / 'wallet.sqlite'}", MIGRATIONS)
+    public_key = bytes.fromhex(restored["public_key"].removeprefix("0x"))
+    open_book(engine, SIMULATOR0, key=KeyInfo(fingerprint=FINGERPRINT, label=None, public_key=public_key))
+    engine.dispose()
     terminal.more = {"CARBON_NETWORK": "testnet11", "CARBON_NODE_URL": "https://127.0.0.1:1"}
     ran = await terminal.run("start")
     assert (ran.code, "another --home for another network" in ran.err) == (KEYS, True), ran.err
