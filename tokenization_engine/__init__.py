@@ -1,1 +1,1 @@
-
+"""The register admin's program: the register, and what it does on chain."""

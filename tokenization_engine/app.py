@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from chain.fees import FeeSettings
 from chain.node import connect
@@ -23,6 +24,10 @@ class Wiring:
     engine: EngineSettings
     node: NodeSettings
     fees: FeeSettings
+    keys_root: Path | None = None
+    """Directory of the keychain; None: CHIA_KEYS_ROOT, else Chia's own place."""
+    ask_passphrase: Callable[[], str] | None = None
+    """How to ask for the keychain's passphrase if it has one."""
 
     @property
     def author(self) -> str:
@@ -38,7 +43,7 @@ async def open_desk(wiring: Wiring, *, on_step: OnStep = nobody_watches) -> Asyn
     """
     register = Register.open(wiring.engine.database)
     try:
-        keys = EngineKeys.open(wiring.engine.keys_root, wiring.engine.fingerprint)
+        keys = EngineKeys.open(wiring.keys_root, wiring.engine.fingerprint, wiring.ask_passphrase)
         try:
             async with connect(wiring.node) as node:
                 yield Desk(

@@ -10,17 +10,19 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from chain.errors import AnswerCapped
-from chain.fees import FeeSettings
+from chain.fees import FeeSettings, fee_for
 from chain.network import Network
 from chain.node import ChainCoin, Node
 from climate_wallet.addresses import Address
+from climate_wallet.amounts import show_xch
+from climate_wallet.errors import NotEnoughFunds
 from climate_wallet.selection import choose_xch
 from climate_wallet.spends import OwnCoin, total
 from puzzles.owners import read_allotment
 from puzzles.registry_ledger import Owners
 from puzzles.units import CoinId, Height, LauncherId, Mojos, PuzzleHash
 from tokenization_engine.errors import NoRegistry, NotTheIssuer
-from tokenization_engine.journal import OPEN, Job, jobs
+from tokenization_engine.journal import OPEN, Job, Kind, jobs
 from tokenization_engine.keys import EngineKeys
 from tokenization_engine.register.store import Register
 from tokenization_engine.registry import Follower, KnownOwners, RegistryState, known_owners
@@ -30,6 +32,16 @@ from tokenization_engine.store import RegistryRow
 OnStep = Callable[[str, Job], None]
 """Told what just happened to a job, for whoever watches: planned, built, pushed, seen, confirmed, registered,
 dropped."""
+
+
+TYPICAL_COST = {
+    Kind.CREATE: 30_000_000,
+    Kind.CUSTODY: 20_000_000,
+    Kind.STATEMENT: 40_000_000,
+    Kind.ROTATE: 90_000_000,
+    Kind.DETOKENIZE: 110_000_000,
+}
+"""CLVM cost of a job that is not planned in full before its fee is asked for."""
 
 
 def nobody_watches(_step: str, _job: Job) -> None:
@@ -85,6 +97,10 @@ class Desk:
             )
         return address
 
+    async def fee(self, given: Mojos | None, kind: Kind) -> Mojos:
+        """The fee as given, or the node's estimate for a job of that kind; raises FeeTooHigh."""
+        return given if given is not None else await fee_for(self.node, TYPICAL_COST[kind], self.fees)
+
     async def coins(self) -> list[OwnCoin]:
         """The engine's XCH on chain, without what open jobs have promised."""
         with self.register.reading() as session:
@@ -100,6 +116,20 @@ class Desk:
     async def balance(self) -> Mojos:
         """Mojos that can be spent now."""
         return total(await self.coins())
+
+    async def check_funds(self, amount: Mojos) -> None:
+        """Raise NotEnoughFunds unless our XCH holds the amount beside what the open jobs will take."""
+        with self.register.reading() as session:
+            waiting = [job for job in jobs(session, states=OPEN) if job.seen_height is None]
+        taken = sum(job.fee + sum(issue.block.amount for issue in job.issues) for job in waiting)
+        held = sum(int(each.coin.amount) for each in await self._unspent(self.keys.own.puzzle_hash))
+        if held - taken < amount:
+            raise NotEnoughFunds(
+                f"funding and fees need {show_xch(amount)}, the engine holds {show_xch(held)}, of which jobs under way "
+                f"take {show_xch(taken)}: send XCH to {self.network.encode_address(self.keys.own.puzzle_hash)}",
+                wanted=amount,
+                found=max(0, held - taken),
+            )
 
     async def choose(self, amount: Mojos) -> list[OwnCoin]:
         """Coins that hold the amount, none for nothing; raises NotEnoughFunds."""

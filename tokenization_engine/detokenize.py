@@ -14,10 +14,10 @@ from chia_rs import CoinSpend, SpendBundle
 
 from chain.errors import RequestError
 from chain.wire import parse_json, to_hex
-from puzzles.cat import TAIL_MARKER, list_items, read_cat_spend
+from puzzles.cat import MAX_COST, TAIL_MARKER, list_items, read_cat_spend
 from puzzles.errors import MalformedSpend, UnitsError
 from puzzles.owners import detokenize_condition
-from puzzles.recognise import MAX_COST, Detokenization, read_token_spend
+from puzzles.recognise import Detokenization, read_token_spend
 from puzzles.registry_ledger import conditions_for_issuer
 from puzzles.standard import quoted_solution
 from puzzles.units import AssetId, CoinId, Mojos, PuzzleHash, UnitBlock, mojos_to_units
@@ -28,7 +28,7 @@ from tokenization_engine.journal import Built, Job
 from tokenization_engine.registry import RegistryState
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
-BUNDLE_KEY = "bundle"
+BUNDLE_KEY = "spend_bundle"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,9 @@ from tokenization_engine.registry import RegistryState
 MOST_ISSUES = 120
 """Blocks that are tried in one transaction; about as many as a mempool admits by cost."""
 
+TYPICAL_CHANGE = 10**12
+"""Mojos that come back in a planned transaction: what makes its cost a real one's."""
+
 NONE_STRANDED: Mapping[PuzzleHash, Coin] = {}
 
 
@@ -115,7 +118,7 @@ async def plan_parts(desk: Desk, state: RegistryState, owners: Owners, issues: S
         size = min(size, len(rest))
         after = free.copy()
         plan = plan_issues(registry, after, requests(rest[:size]))
-        funding = Coin(bytes32.zeros, bytes32(desk.keys.own.puzzle_hash), uint64(amount_of(plan) + 1))
+        funding = Coin(bytes32.zeros, bytes32(desk.keys.own.puzzle_hash), uint64(amount_of(plan) + TYPICAL_CHANGE))
         spends = await _spends(desk, registry, plan, [signer(desk.keys.own, funding)], fee=Mojos(1))
         cost = unsigned_cost(desk, spends)
         if cost > MAX_COST:

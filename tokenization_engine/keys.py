@@ -6,6 +6,7 @@ the engine's XCH, and any of them may be the issuer's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from chia_rs import G1Element
@@ -28,9 +29,21 @@ class EngineKeys:
         self._addresses: list[Address] = []
 
     @classmethod
-    def open(cls, keys_root: Path | None, fingerprint: int | None) -> EngineKeys:
-        """The key in the keychain of that directory (None: Chia's own choice)."""
-        return cls(KeyStore(keys_root), fingerprint)
+    def open(
+        cls, keys_root: Path | None, fingerprint: int | None, ask_passphrase: Callable[[], str] | None = None
+    ) -> EngineKeys:
+        """The key in the keychain of that directory (None: CHIA_KEYS_ROOT, else Chia's own place).
+
+        Asks for the passphrase if the keychain has one; raises WrongPassphrase, or WalletLocked with nobody to ask.
+        """
+        store = KeyStore(keys_root)
+        try:
+            if ask_passphrase is not None and store.is_locked:
+                store.unlock(ask_passphrase())
+            return cls(store, fingerprint)
+        except BaseException:
+            store.close()
+            raise
 
     @property
     def addresses(self) -> list[Address]:

@@ -7,21 +7,50 @@ newest; with one cold key it is bound to the registry coin it was prepared for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from chia_rs import AugSchemeMPL, CoinSpend, SpendBundle
 
-from puzzles.owners import governor_by_message_solution, order_solution
+from puzzles.owners import governor_by_message_solution, order_solution, read_allotment
 from puzzles.registry_ledger import RegistryCoin
 from puzzles.standard import quoted_solution
-from puzzles.units import CoinId, Mojos
+from puzzles.units import CoinId, Mojos, UnitBlock
 from tokenization_engine import custody
 from tokenization_engine.bundles import finish, pay
 from tokenization_engine.desk import Desk
-from tokenization_engine.errors import JobRefused, OrderInvalid, OwnersInvalid
+from tokenization_engine.errors import JobRefused, NotTheIssuer, OrderInvalid, OwnersInvalid
 from tokenization_engine.journal import Built, Job, Kind, NewJob, write_down
 from tokenization_engine.orders import Order, OrderSignature, collect, read_order, read_signature
-from tokenization_engine.owners import ColdKey, Custody, HiddenGovernor, OwnersInWords, governor_puzzle
+from tokenization_engine.owners import ColdKey, Custody, Governor, HiddenGovernor, OwnersInWords, governor_puzzle
 from tokenization_engine.registry import RegistryState, remember_owners
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What shall be another one; None leaves it as it is. An empty allotment lifts it."""
+
+    issuer_key: bytes | None = None
+    allotment: tuple[UnitBlock, ...] | None = None
+    governor: Governor | None = None
+
+
+def changed(desk: Desk, state: RegistryState, change: Change) -> OwnersInWords:
+    """The owners after the change; raises OwnersInvalid if the issuer stays and is not one of our keys."""
+    known = desk.owners(state)
+    read = read_allotment(known.owners.issuer_puzzle)
+    issuer_key = change.issuer_key
+    if issuer_key is None:
+        try:
+            issuer_key = desk.issuer(known.owners).public_key
+        except NotTheIssuer as error:
+            raise OwnersInvalid("the issuer's key is not one of ours: name it with --issuer-key") from error
+    allotment = change.allotment
+    if allotment is None:
+        allotment = tuple(
+            UnitBlock(series=series.decode("ascii"), first=first, last=end - 1)
+            for series, first, end in (read[1] if read is not None else [])
+        )
+    return OwnersInWords(issuer_key=issuer_key, allotment=allotment, governor=change.governor or known.governor)
 
 
 async def prepare(desk: Desk, state: RegistryState, owners: OwnersInWords) -> Order:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
@@ -12,7 +11,7 @@ from chain.settings import Settings
 
 
 class EngineSettings(Settings):
-    """Where the register lies, which key issues, and how long to wait."""
+    """Where the register lies, which key of Chia's keychain issues, and how long to wait."""
 
     model_config = SettingsConfigDict(env_prefix="CARBON_ENGINE_")
     section: ClassVar[str] = "engine"
@@ -21,8 +20,6 @@ class EngineSettings(Settings):
     """URL of the register's database; made if it is not there."""
     fingerprint: int | None = None
     """The key in Chia's keychain that pays and issues; needed if the keychain holds several."""
-    keys_root: Path | None = None
-    """Directory of the keychain; CHIA_KEYS_ROOT, or ~/.chia_keys, unless told otherwise."""
     author: str = Field("", max_length=255)
     """Who writes, for the audit trail; the user of the machine unless told otherwise."""
     confirmations: int = Field(6, ge=1, le=1000)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chain.fees import fee_for
-from climate_wallet.selection import choose_xch
 from puzzles.units import LauncherId, Mojos, PuzzleHash
 from tokenization_engine.desk import Desk
 from tokenization_engine.errors import JobRefused
@@ -54,7 +53,7 @@ async def plan(
     parts = tuple(await plan_parts(desk, state, owners, issues))
     fees = tuple([fee if fee is not None else await fee_for(desk.node, part.cost, desk.fees) for part in parts])
     found = Plan(registry_id=state.registry_id, receiver=receiver, parts=parts, fees=fees)
-    await choose_xch(await desk.coins(), found.funding)
+    await desk.check_funds(found.funding)
     return found
 
 

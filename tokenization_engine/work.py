@@ -91,18 +91,21 @@ def _raise_dropped(now: Sequence[Job]) -> None:
 
 
 async def step_all(desk: Desk) -> bool:
-    """Take every job that can go on one step further; whether any came into another state."""
+    """Take every job that can go on one step further; whether any came into another state.
+
+    A job waits while an older one of its registry is in no block yet: both would spend the same coin.
+    """
     with desk.register.reading() as session:
         waiting = unfinished(session)
     busy: set[bytes] = set()
     is_progress = False
     for job in waiting:
-        if job.is_open and job.registry_id in busy:
+        if job.is_open and bytes(job.registry_id) in busy:
             continue
         before = (job.state, job.bundle_id, job.seen_height)
         after = await step(desk, job)
         is_progress = is_progress or (after.state, after.bundle_id, after.seen_height) != before
-        if after.is_open and after.kind != Kind.CUSTODY:
+        if after.is_open and after.seen_height is None and after.kind != Kind.CUSTODY:
             busy.add(bytes(after.registry_id))
     return is_progress
 

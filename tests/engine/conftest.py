@@ -3,51 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from chain.fees import FeeSettings
+from chain.node import Node
 from chain.settings import NodeSettings
 from climate_wallet.keys import KeyStore
 from puzzles.units import LauncherId, Mojos
 from sim.local_chain import LocalChain
-from tests.engine.people import COLD_WORDS, HOT_WORDS, cold_keys
+from tests.engine.people import COLD_WORDS, HOT_KEYS, HOT_WORDS, cold_keys
 from tokenization_engine import create, work
-from tokenization_engine.app import Wiring, open_desk
-from tokenization_engine.desk import Desk, OnStep, nobody_watches
-from tokenization_engine.keys import EngineKeys
+from tokenization_engine.app import Wiring
+from tokenization_engine.desk import Desk
+from tokenization_engine.register.store import Register
 from tokenization_engine.settings import EngineSettings
 
 FUNDS = Mojos(10**12)
 
-OpenDesk = Callable[..., AbstractAsyncContextManager[Desk]]
-
 
 @pytest.fixture
-def keys_root(tmp_path: Path) -> Iterator[Path]:
+def keys_root(tmp_path: Path) -> Path:
     """A keychain with the admin's hot key and a cold one, of fixed words."""
     root = tmp_path / "keys"
     store = KeyStore(root)
     store.restore(HOT_WORDS, "hot")
     store.restore(COLD_WORDS, "cold")
     store.close()
-    yield root
+    return root
 
 
 @pytest.fixture
-def wiring(tmp_path: Path, keys_root: Path, node_settings: NodeSettings) -> Wiring:
-    """Settings of an engine on `chain`."""
-    store = KeyStore(keys_root)
-    fingerprint = next(key.fingerprint for key in store.list() if key.label == "hot")
-    store.close()
+def wiring(tmp_path: Path, node_settings: NodeSettings) -> Wiring:
+    """Settings of an engine on `chain`; programs that run beside the test need `keys_root` as well."""
     return Wiring(
         engine=EngineSettings(
             database=f"sqlite:///{tmp_path}/register.sqlite",
-            keys_root=keys_root,
-            fingerprint=fingerprint,
+            fingerprint=HOT_KEYS.info.fingerprint,
             author="admin",
             confirmations=2,
             poll_seconds=0.01,
@@ -55,15 +49,17 @@ def wiring(tmp_path: Path, keys_root: Path, node_settings: NodeSettings) -> Wiri
         ),
         node=node_settings,
         fees=FeeSettings(),
+        keys_root=tmp_path / "keys",
     )
 
 
 @pytest.fixture
-async def desk(wiring: Wiring, chain: LocalChain) -> AsyncIterator[Desk]:
+async def desk(wiring: Wiring, node: Node, chain: LocalChain) -> AsyncIterator[Desk]:
     """An engine with an empty register and one XCH."""
-    async with open_desk(wiring) as desk:
-        await chain.faucet(desk.keys.own.puzzle_hash, FUNDS)
-        yield desk
+    register = Register.open(wiring.engine.database)
+    await chain.faucet(HOT_KEYS.own.puzzle_hash, FUNDS)
+    yield Desk(register=register, node=node, keys=HOT_KEYS, settings=wiring.engine, fees=wiring.fees)
+    register.close()
 
 
 @pytest.fixture
