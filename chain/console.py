@@ -182,3 +182,4 @@ def working(description: str, *, total: int | None = None) -> Iterator[Callable[
 def show_steps(log_level: int = logging.INFO) -> None:
     """Send log lines to stderr, one line each, for a daemon in a terminal or under systemd."""
     logging.basicConfig(level=log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # a schema brought up to date is no news
