@@ -18,6 +18,7 @@ from chia_rs.sized_ints import uint64
 
 from puzzles.errors import SpendRefused
 from puzzles.program import curried, curried_values
+from puzzles.tree import parsed
 from puzzles.units import AssetId, Mojos, PuzzleHash
 
 CAT_MOD = Program.from_bytes(CAT_PUZZLE)
@@ -166,7 +167,7 @@ def read_cat_spend(spend: CoinSpend) -> CatReading | None:
     values = curried_values(bytes(spend.puzzle_reveal), CAT_PUZZLE, 3)
     if values is None or values[0] != _MOD_HASH_BYTES or len(values[1]) != 33:
         return None
-    solution = first_items(Program.from_bytes(bytes(spend.solution)), 7)
+    solution = first_items(parsed(bytes(spend.solution)), 7)
     if len(solution) < 7 or solution[6].atom is None:
         return None
     return CatReading(

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, cast
 
 from chia.types.blockchain_format.program import Program
 from chia_rs import Coin, CoinSpend, run_chia_program
@@ -34,12 +33,9 @@ from puzzles.program import applied
 from puzzles.registry_ledger import ISSUE, LedgerReading, read_ledger
 from puzzles.retirement import receipt_coin
 from puzzles.singleton import read_singleton_spend, singleton_puzzle_hash
-from puzzles.tree import is_readable
+from puzzles.tree import is_readable, unfolded
 from puzzles.unit_block_tail import Token, read_tail_solution
 from puzzles.units import AssetId, CoinId, LauncherId, PuzzleHash
-
-if TYPE_CHECKING:
-    from clvm.CLVMObject import CLVMStorage
 
 REMARK = b"\x01"
 SEND_MESSAGE = b"\x42"
@@ -286,7 +282,7 @@ def _receipt_put_out(spend: CoinSpend, children: list[TokenChild], flags: int) -
 def _conditions(puzzle: bytes, solution: bytes, flags: int) -> Iterator[tuple[bytes, Program]]:
     """Opcode (as bytes) and whole condition of everything that the puzzle puts out; both are serialized."""
     _, node = run_chia_program(puzzle, solution, MAX_COST, flags)
-    result = Program(cast("CLVMStorage", node))
+    result = unfolded(node)
     while result.pair is not None:
         condition = Program(result.pair[0])
         result = Program(result.pair[1])

@@ -31,6 +31,7 @@ from puzzles.singleton import (
     singleton_spend,
 )
 from puzzles.standard import assert_coin_announcement, create_coin
+from puzzles.tree import parsed
 from puzzles.units import CoinId, LauncherId, Mojos, PuzzleHash
 
 LEDGER = "registry_ledger"
@@ -189,7 +190,7 @@ def read_launch(spend: CoinSpend) -> LaunchReading | None:
     """
     if spend.coin.puzzle_hash != LAUNCHER_PUZZLE_HASH:
         return None
-    solution = first_items(Program.from_bytes(bytes(spend.solution)), 3)
+    solution = first_items(parsed(bytes(spend.solution)), 3)
     if len(solution) < 3 or solution[1].atom is None:
         return None
     found: dict[bytes, bytes] = {}
@@ -230,7 +231,7 @@ def read_ledger(inner_puzzle: bytes, inner_solution: Program) -> LedgerReading |
     curried = curried_values(inner_puzzle, mod_bytes(LEDGER), 3)
     if curried is None:
         return None
-    values = [Program.from_bytes(value) for value in curried]
+    values = [parsed(value) for value in curried]
     solution = first_items(inner_solution, 2)
     if values[0].atom != mod_hash(LEDGER):
         raise MalformedSpend("a registry's ledger is not curried with its own mod hash")

@@ -9,15 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chia.types.blockchain_format.program import Program
+from chia.wallet.util.curry_and_treehash import shatree_atom, shatree_pair
 from chia_rs import Coin, CoinSpend
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
+from clvm.casts import int_to_bytes
 
 from puzzles.errors import RecordError
 from puzzles.fields import PrivateField, canonical_text, write_fields
+from puzzles.tree import tree_hash
 from puzzles.units import CoinId, PuzzleHash
 
 REMARK = 1
+_QUOTE_HASH = _REMARK_HASH = shatree_atom(b"\x01")
+_NIL_HASH = shatree_atom(b"")
 
 RECORD_KEYS = {
     "beneficiary_name": "who may claim the units: name",
@@ -55,7 +60,7 @@ def receipt_puzzle(delta: int, record: Program) -> Program:
 
 def receipt_coin(parent_id: CoinId, delta: int, record: Program) -> Coin:
     """The coin that a retirement by this token coin leaves."""
-    return Coin(bytes32(parent_id), receipt_puzzle(delta, record).get_tree_hash(), uint64(0))
+    return Coin(bytes32(parent_id), bytes32(receipt_puzzle_hash(delta, record)), uint64(0))
 
 
 def seal(receipt: Coin, delta: int, record: Program) -> CoinSpend:
@@ -91,5 +96,7 @@ def read_receipt_puzzle(puzzle: Program) -> ReceiptReading | None:
 
 
 def receipt_puzzle_hash(delta: int, record: Program) -> PuzzleHash:
-    """Puzzle hash of the receipt."""
-    return PuzzleHash(bytes(receipt_puzzle(delta, record).get_tree_hash()))
+    """Puzzle hash of the receipt, put together from the record's: a reader does this for every retirement."""
+    printed = shatree_pair(shatree_atom(int_to_bytes(delta)), bytes32(tree_hash(record)))
+    conditions = shatree_pair(shatree_pair(_REMARK_HASH, printed), _NIL_HASH)
+    return PuzzleHash(bytes(shatree_pair(_QUOTE_HASH, conditions)))

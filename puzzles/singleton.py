@@ -17,6 +17,7 @@ from chia_rs.sized_ints import uint64
 from puzzles.cat import first_items
 from puzzles.errors import MalformedSpend
 from puzzles.program import curried_values
+from puzzles.tree import parsed
 from puzzles.units import CoinId, LauncherId, PuzzleHash
 
 SINGLETON_MOD = Program.from_bytes(SINGLETON_TOP_LAYER_V1_1)
@@ -75,7 +76,7 @@ class SingletonReading:
 def read_singleton_spend(spend: CoinSpend) -> SingletonReading | None:
     """The spend as a singleton's, or None if its puzzle is not exactly the standard one; the mod is compared whole."""
     values = curried_values(bytes(spend.puzzle_reveal), SINGLETON_TOP_LAYER_V1_1, 2)
-    struct = None if values is None else Program.from_bytes(values[0])
+    struct = None if values is None else parsed(values[0])
     if values is None or struct is None or struct.pair is None:
         return None
     tail = Program(struct.pair[1])
@@ -84,7 +85,7 @@ def read_singleton_spend(spend: CoinSpend) -> SingletonReading | None:
     name = Program(tail.pair[0]).atom
     if name is None or len(name) != 32 or struct != Program.to((SINGLETON_MOD_HASH, (name, LAUNCHER_PUZZLE_HASH))):
         return None
-    solution = first_items(Program.from_bytes(bytes(spend.solution)), 3)
+    solution = first_items(parsed(bytes(spend.solution)), 3)
     if len(solution) < 3:
         raise MalformedSpend(f"the solution of the singleton coin {spend.coin.name().hex()} has not three parts")
     return SingletonReading(launcher_id=LauncherId(name), inner_puzzle_bytes=values[1], inner_solution=solution[2])

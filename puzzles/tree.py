@@ -7,12 +7,27 @@ and fail on a large one.
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import TYPE_CHECKING, cast
 
 from chia.types.blockchain_format.program import Program
+from chia_rs import run_chia_program
 from clvm.CLVMObject import CLVMStorage
+
+if TYPE_CHECKING:
+    from chia_rs.chia_rs import LazyNode
 
 MAX_READ_NODES = 4096
 """A tree of more nodes (pairs and atoms) is not taken apart, nor hashed or written out unless the chain hashed it."""
+
+
+def parsed(serialized: bytes) -> Program:
+    """The tree of a serialized program; it must be one alone, as a `Program` of chia_rs always is."""
+    return unfolded(run_chia_program(b"\x01", serialized, 50, 0)[1])
+
+
+def unfolded(node: LazyNode) -> Program:
+    """What chia_rs handed back, as a tree that is unfolded as far as it is looked at."""
+    return Program(cast("CLVMStorage", node))
 
 
 def has_at_most(tree: CLVMStorage, nodes: int) -> bool:

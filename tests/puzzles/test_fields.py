@@ -18,7 +18,7 @@ from puzzles.fields import (
     read_fields,
     write_fields,
 )
-from puzzles.retirement import RECORD_KEYS, read_receipt_puzzle, receipt_puzzle, write_record
+from puzzles.retirement import RECORD_KEYS, read_receipt_puzzle, receipt_puzzle, receipt_puzzle_hash, write_record
 from puzzles.tree import is_readable, tree_hash
 
 SALT = bytes(range(32))
@@ -160,6 +160,12 @@ def test_hash_of_a_large_tree_is_chias_own() -> None:
 
 
 # ---- receipts
+
+
+@given(delta=st.integers(-(2**63), -1), tree=TREES)
+def test_receipts_puzzle_hash_is_that_of_its_puzzle(delta: int, tree: object) -> None:
+    record = Program.to(tree)
+    assert receipt_puzzle_hash(delta, record) == bytes(receipt_puzzle(delta, record).get_tree_hash())
 
 
 @given(delta=st.integers(-(2**63), -1), tree=TREES)
