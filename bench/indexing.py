@@ -128,8 +128,8 @@ def _show(
         "node calls",
         "calls an event",
         caption=f"{history.mix}: {thousands(spends)} coin spends in {history.blocks} blocks, built in {took:.0f} s. "
-        "The explorer asks a local chain in another process over HTTP and writes SQLite; chia_rs runs the same spends from "
-        "memory, in this process, before and after it (mean). All on the wall clock.",
+        "The explorer asks a local chain in another process over HTTP and writes SQLite; chia_rs runs the same spends "
+        "from memory, in this process, before and after it (mean). All on the wall clock.",
     )
     drawn.add_row(
         "explorer",
