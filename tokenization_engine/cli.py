@@ -21,7 +21,7 @@ from tokenization_engine.cli_registry import free, keys, registry, rotate_group
 from tokenization_engine.desk import Desk
 from tokenization_engine.errors import NotInRegister, RequestInvalid, StatementInvalid
 from tokenization_engine.exits import EXIT_CODES, carry_out, fee_given, fee_options, opened_register, with_desk
-from tokenization_engine.journal import Job, Kind, NewJob
+from tokenization_engine.journal import Job, Kind
 from tokenization_engine.register.imports import ImportResult, import_file
 from tokenization_engine.register.queries import MAX_PAGE, UnitFilter, find_unit, list_units
 from tokenization_engine.views import JOB_COLUMNS, UNIT_COLUMNS, job_row, job_view, plan_view, unit_row, unit_view
@@ -295,9 +295,7 @@ def detokenize(
         if dry_run:
             return view, []
         fee = await desk.fee(given, Kind.DETOKENIZE)
-        new = NewJob(kind=Kind.DETOKENIZE, registry_id=state.registry_id, fee=fee, request=taking_back.request_of(half))
-        with desk.register.writing(desk.settings.author) as session:
-            job_id = journal.write_down(session, new)
+        job_id = await taking_back.take_on(desk, state, half, fee)
         return view, await carry_out(desk, [job_id], wait=wait)
 
     view, done = with_desk(go)
@@ -325,14 +323,7 @@ def statement(
         state = await desk.look()
         desk.issuer(desk.owners(state).owners)
         fee = await desk.fee(given, Kind.STATEMENT)
-        new = NewJob(
-            kind=Kind.STATEMENT,
-            registry_id=state.registry_id,
-            fee=fee,
-            request={"kind": kind, "fields": values},
-        )
-        with desk.register.writing(desk.settings.author) as session:
-            job_id = journal.write_down(session, new)
+        job_id = statements.take_on(desk, state.registry_id, kind, values, fee)
         return await carry_out(desk, [job_id], wait=wait)
 
     _show_jobs(out, with_desk(go), empty="")

@@ -14,6 +14,7 @@ from chia_rs import CoinSpend, SpendBundle
 
 from chain.errors import RequestError
 from chain.wire import parse_json, to_hex
+from climate_wallet.errors import BuildError
 from puzzles.cat import MAX_COST, TAIL_MARKER, list_items, read_cat_spend
 from puzzles.errors import MalformedSpend, UnitsError
 from puzzles.owners import detokenize_condition
@@ -24,7 +25,7 @@ from puzzles.units import AssetId, CoinId, Mojos, PuzzleHash, UnitBlock, mojos_t
 from tokenization_engine.bundles import finish, pay
 from tokenization_engine.desk import Desk, signer
 from tokenization_engine.errors import RequestInvalid
-from tokenization_engine.journal import Built, Job
+from tokenization_engine.journal import Built, Job, Kind, NewJob, write_down
 from tokenization_engine.registry import RegistryState
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -141,9 +142,25 @@ async def check_coins(desk: Desk, half: Half) -> None:
             raise RequestInvalid(f"the request's coin 0x{coin_id.hex()} was spent in block {coin.spent_height}")
 
 
+async def take_on(desk: Desk, state: RegistryState, half: Half, fee: Mojos) -> int:
+    """The job that grants the request; written down once the whole transaction was built and checked.
+
+    Raises RequestInvalid, NotTheIssuer or NotEnoughFunds, and then nothing is written down.
+    """
+    await _assemble(desk, state, half, fee)
+    new = NewJob(kind=Kind.DETOKENIZE, registry_id=state.registry_id, fee=fee, request=request_of(half))
+    with desk.register.writing(desk.settings.author) as session:
+        return write_down(session, new)
+
+
 async def build(desk: Desk, state: RegistryState, job: Job) -> Built:
-    """The holder's half with the registry's message and our fee, signed and checked."""
+    """The transaction of that job on the newest registry coin; raises RequestInvalid if its half is void by now."""
     half = check_half(state, read_bundle(job.request[BUNDLE_KEY]))
+    return await _assemble(desk, state, half, job.fee)
+
+
+async def _assemble(desk: Desk, state: RegistryState, half: Half, fee: Mojos) -> Built:
+    """The holder's half with the registry's message and our fee, signed and checked."""
     await check_coins(desk, half)
     owners = desk.owners(state).owners
     address = desk.issuer(owners)
@@ -151,11 +168,13 @@ async def build(desk: Desk, state: RegistryState, job: Job) -> Built:
     registry_id = CoinId(bytes(registry.coin.name()))
     message = detokenize_condition(half.coin_id, half.delta)
     spend = registry.spend_as_issuer(quoted_solution(conditions_for_issuer([], owners, [message])))
-    coins = await desk.choose(Mojos(job.fee))
-    funding = await pay(desk, coins, [], fee=job.fee, paid_for=registry_id)
-    signed = await finish(
-        desk, [spend, *funding], [*coins, signer(address, registry.coin)], fee=job.fee, foreign=half.bundle
-    )
+    coins = await desk.choose(fee)
+    funding = await pay(desk, coins, [], fee=fee, paid_for=registry_id)
+    signers = [*coins, signer(address, registry.coin)]
+    try:
+        signed = await finish(desk, [spend, *funding], signers, fee=fee, foreign=half.bundle)
+    except BuildError as error:
+        raise RequestInvalid(f"the request does not hold together with the registry's half: {error}") from error
     return Built(bundle=signed.bundle, spent_coin_id=registry_id)
 
 

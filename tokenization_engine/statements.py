@@ -19,11 +19,11 @@ from puzzles.errors import RecordError, SerialError
 from puzzles.fields import canonical_text, write_fields
 from puzzles.registry_ledger import conditions_for_issuer, statement_condition
 from puzzles.standard import quoted_solution
-from puzzles.units import CoinId, Mojos, UnitBlock
+from puzzles.units import CoinId, LauncherId, Mojos, UnitBlock
 from tokenization_engine.bundles import finish, pay
 from tokenization_engine.desk import Desk, signer
 from tokenization_engine.errors import StatementInvalid
-from tokenization_engine.journal import Built, Job
+from tokenization_engine.journal import Built, Job, Kind, NewJob, write_down
 from tokenization_engine.registry import RegistryState
 
 KIND_KEY = "statement"
@@ -160,6 +160,15 @@ _FITS: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "acquiring_party": _PARTY,
     "using_party": _PARTY,
 }
+
+
+def take_on(desk: Desk, registry_id: LauncherId, kind: str, given: Mapping[str, str], fee: Mojos) -> int:
+    """The job that says it; written down, not yet pushed. Raises StatementInvalid."""
+    write_statement(kind, given)
+    request = {"kind": kind, "fields": dict(given)}
+    new = NewJob(kind=Kind.STATEMENT, registry_id=registry_id, fee=fee, request=request)
+    with desk.register.writing(desk.settings.author) as session:
+        return write_down(session, new)
 
 
 async def build(desk: Desk, state: RegistryState, job: Job) -> Built:

@@ -149,13 +149,20 @@ async def _done_height(desk: Desk, state: RegistryState, job: Job) -> Height | N
 
 
 async def _launched_height(desk: Desk, job: Job) -> Height | None:
-    """The height at which the launcher was spent; drops the job if it never can be."""
-    assert job.bundle is not None
-    assert job.spent_coin_id is not None
+    """The height at which the launcher was spent as we signed it; drops the job if it never can be.
+
+    A launcher's id says only which coin paid for it: another transaction with the same coin can have launched
+    something else under it.
+    """
+    if job.bundle is None or job.spent_coin_id is None:
+        return None
     is_lost = await _is_stale(desk, job)
     launcher = (await desk.node.coins([job.spent_coin_id])).get(job.spent_coin_id)
     if launcher is not None and launcher.spent_height is not None:
-        return launcher.spent_height
+        ours = next(each for each in job.bundle.coin_spends if bytes(each.coin.name()) == job.spent_coin_id)
+        spend = await desk.node.spend(job.spent_coin_id, launcher.spent_height)
+        if bytes(spend.solution) == bytes(ours.solution):
+            return launcher.spent_height
     if is_lost:
         _drop(desk, job, "the coins that were to fund it were spent elsewhere: nothing was launched, create it again")
     return None
