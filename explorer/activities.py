@@ -22,7 +22,7 @@ from explorer.events import burn_of
 from explorer.paging import count
 from explorer.parameters import MAX_HEIGHT
 from explorer.queries import registries, registry, token
-from explorer.shown import text_field
+from explorer.shown import text_of
 from explorer.store import RETIREMENT, BurnRow, TokenRow
 from puzzles.units import MOJOS_PER_UNIT, AssetId, CoinId, LauncherId
 
@@ -165,7 +165,7 @@ def _activity(session: Session, found: _Found) -> dict[str, object]:
     issued = token(session, AssetId(found.asset_id))
     burn = None if found.mode == TOKENIZATION else burn_of(session, CoinId(found.coin_id))
     beneficiary = None if burn is None else burn.beneficiary
-    address = None if burn is None else text_field(json.dumps(burn.record), "beneficiary_address")
+    address = None if burn is None else text_of(burn.record, "beneficiary_address")
     units = issued.unit_block.unit_count if burn is None else burn.unit_count
     return {
         "metadata": {"bn": beneficiary, "ba": address, "bp": None},
@@ -189,7 +189,7 @@ def _activity(session: Session, found: _Found) -> dict[str, object]:
 
 
 def _said(issued: Token, key: str) -> str | None:
-    return text_field(json.dumps(issued.metadata), key)
+    return text_of(issued.metadata, key)
 
 
 def _unit(issued: Token, burn: Burn | None) -> dict[str, object]:

@@ -14,8 +14,9 @@ from aiohttp import web
 from sqlalchemy.orm import Session
 
 from chain.database import reading
+from chain.door import Door
 from chain.errors import AddressError, ChainError, NodeDown, NodeNotSynced, RequestError, StoreBusy, StoreError
-from chain.serve import Door, StatusTable, make_app
+from chain.serve import StatusTable, make_app
 from chain.wire import Body, Hex32, answer, read_query
 from explorer import activities
 from explorer.errors import (

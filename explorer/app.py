@@ -10,8 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from sqlalchemy import Engine
 
 from chain.console import show_steps
+from chain.door import token_for
 from chain.node import Node, connect
-from chain.serve import serve_until_stopped, token_for
+from chain.serve import serve_until_stopped
 from chain.settings import NodeSettings, load_settings
 from explorer.api import explorer_app
 from explorer.errors import NotARegistry

@@ -18,7 +18,7 @@ from explorer.app import opened_index
 from explorer.lists import LISTS, Listing
 from explorer.parameters import PAGING, Parameters
 from explorer.settings import ExplorerSettings
-from explorer.shown import canonical_json, text_field
+from explorer.shown import text_of
 from puzzles.units import MOJOS_PER_UNIT
 
 Columns = tuple[str, ...]
@@ -99,7 +99,7 @@ def _registry_row(each: Registry) -> Sequence[object]:
 
 def _token_row(each: Token) -> Sequence[object]:
     figures = each.supply
-    project = text_field(canonical_json(each.metadata), "project_name") or ""
+    project = text_of(each.metadata, "project_name") or ""
     numbers = (figures.issued, figures.live, figures.retired, figures.detokenized)
     return (_block(each.unit_block), project, *(f"{n:,}" for n in numbers), each.issued_height, _short(each.asset_id))
 

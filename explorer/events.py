@@ -14,6 +14,7 @@ from explorer.answers import Burn, Filter, Holding, Page, Statement, Transfer, s
 from explorer.errors import NotIndexed
 from explorer.paging import Blocks, bounds, direction, page, within
 from explorer.store import RETIREMENT, BurnRow, RegistryCoinRow, StatementRow, TokenCoinRow, TokenRow
+from puzzles.fields import NO_HASH
 from puzzles.units import CoinId
 
 
@@ -165,7 +166,7 @@ def statements(session: Session, wanted: Filter) -> Page:
             position=row.position,
             said_by="governor" if row.is_governor else "issuer",
             fields=json.loads(row.fields_json),
-            is_repeat=any((coin, place) < now for coin, place in session.execute(before)),
+            is_repeat=row.tree_hash != NO_HASH and any(each < now for each in map(tuple, session.execute(before))),
             height=row.height,
             timestamp=blocks.timestamp(row.height),
         )

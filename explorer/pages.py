@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from explorer.answers import Filter
 from explorer.events import burns
 from explorer.queries import registries, status, tokens
-from explorer.shown import canonical_json, text_field
+from explorer.shown import text_of
 from explorer.store import RETIREMENT
 
 ROWS_SHOWN = 200
@@ -70,7 +70,7 @@ def _day(timestamp: int | None) -> str:
 
 
 def _said(shown: dict[str, Any], key: str) -> str:
-    return text_field(canonical_json(shown), key) or ""
+    return text_of(shown, key) or ""
 
 
 def _named(shown: dict[str, str] | None) -> str:

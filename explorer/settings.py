@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from chain.serve import Door
+from chain.door import Door
 from chain.settings import Settings
 from explorer.register_sync import CONFIRMATIONS
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from puzzles.fields import Field, Fields
@@ -72,8 +73,11 @@ def show_series(reading: BlockReading) -> str:
 
 
 def text_field(shown: str | None, key: str) -> str | None:
-    """The text of that key in the JSON of `show_fields`; None if it is not there, not text, or there twice."""
-    if shown is None:
-        return None
-    found = [entry for entry in json.loads(shown)["fields"] if entry["key"] == key]
+    """`text_of` of the JSON of `show_fields`."""
+    return None if shown is None else text_of(json.loads(shown), key)
+
+
+def text_of(shown: Mapping[str, Any] | None, key: str) -> str | None:
+    """The text of that key among the fields shown; None if it is not there, not text, or there twice."""
+    found = [entry for entry in (shown or {}).get("fields", []) if entry["key"] == key]
     return found[0].get("value") if len(found) == 1 else None

@@ -103,6 +103,8 @@ def test_reader_reads_what_the_writer_wrote() -> None:
         rewritten(record="0xff"),
         rewritten(record="0x8101"),
         rewritten(metadata="0xfe80"),
+        rewritten(metadata="0xff61fe02"),
+        rewritten(record="0x" + "ff" * 60 + "61" + "fe02" * 60),
         rewritten(unit_count=0),
         rewritten(unit_count=-60),
         rewritten(unit_count=101),
