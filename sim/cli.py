@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from chain.console import Output, commands, output_option
 from chain.errors import ChainError, NodeDown
@@ -18,6 +19,7 @@ from sim.errors import SimError, StateError
 from sim.local_chain import LocalChain
 from sim.server import serving
 
+WIDTH_IN_A_FILE = 140
 SIMULATOR_PORT = 31315
 """Where the programs look for a local chain unless told otherwise."""
 EXIT_CODES = {SimError: 2, StateError: 3, NodeDown: 4, ChainError: 5}
@@ -158,3 +160,22 @@ def _ask(url: str | None, question: str, request: dict[str, Any]) -> dict[str, A
         return asyncio.run(ask())
     except ResponseFailureError as error:
         raise SimError(str(error.response.get("error", "the chain refused without a reason"))) from error
+
+
+@main.command()
+@click.option("--serve", is_flag=True, help="Leave everything running at the end, to look around.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".demo"),
+    show_default=True,
+    help="Where the story's files go; what an earlier telling left there is removed.",
+)
+def demo(*, serve: bool, folder: Path) -> None:
+    """Tell the whole story on a new chain: register, tokens, a sale, retirements, audit, certificate, refusals."""
+    from sim.story import Story  # noqa: PLC0415 - only this command needs it
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH_IN_A_FILE)
+    Story(folder=folder.absolute(), console=console, is_serving=serve).tell()

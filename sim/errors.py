@@ -4,7 +4,8 @@ SimError
 |-- NoSuchBlock            a block, or a depth of blocks, that the chain does not have
 |-- FaucetError            an amount no coin can have
 |-- StateError             a state directory that cannot be used
-`-- NotRunning             no local chain answers at the URL
+|-- NotRunning             no local chain answers at the URL
+`-- ProgramFailed          a program that the demo runs did not do what it should
 """
 
 from __future__ import annotations
@@ -28,3 +29,7 @@ class StateError(SimError):
 
 class NotRunning(SimError):
     """No local chain answers at the URL."""
+
+
+class ProgramFailed(SimError):
+    """A program that the demo runs did not do what it should."""
