@@ -75,9 +75,7 @@ class Node:
             name = str(answer["network_name"])
             challenge = answer.get("genesis_challenge")
             genesis = None if challenge is None else bytes.fromhex(str(challenge).removeprefix("0x"))
-        if name != self._expected.name or (
-            genesis is not None and genesis != self._expected.genesis_challenge
-        ):
+        if name != self._expected.name or (genesis is not None and genesis != self._expected.genesis_challenge):
             found = name if name != self._expected.name else f"another chain of the name {name}"
             raise WrongNetwork(
                 f"the node at {self._connection.url} follows {found[:80]}, expected {self._expected.name}: "
@@ -94,9 +92,7 @@ class Node:
             record: BlockRecord | None = state["peak"]
             is_synced = state["sync"]["synced"] is True
         if record is None:
-            raise NodeNotSynced(
-                f"the node at {self._connection.url} has no block yet: wait until it is synced"
-            )
+            raise NodeNotSynced(f"the node at {self._connection.url} has no block yet: wait until it is synced")
         return Peak(
             height=Height(record.height),
             header_hash=bytes(record.header_hash),
@@ -151,9 +147,7 @@ class Node:
         client = await self._client()
 
         async def ask(keys: list[bytes32]) -> list[CoinRecord]:
-            return await client.get_coin_records_by_puzzle_hashes(
-                keys, include_spent, start_height, end_height
-            )
+            return await client.get_coin_records_by_puzzle_hashes(keys, include_spent, start_height, end_height)
 
         return await _gather(hashes, ask, "get_coin_records_by_puzzle_hashes", lambda coin: coin.puzzle_hash)
 
@@ -209,30 +203,29 @@ class Node:
     async def spend(self, coin_id: CoinId, spent_height: int) -> CoinSpend:
         """How the coin was spent in the block at that height; raises NotOnChain if it was not spent there."""
         client = await self._client()
-        with reading(
-            "get_puzzle_and_solution", absent=f"the coin {coin_id.hex()} was not spent at {spent_height}"
-        ):
+        with reading("get_puzzle_and_solution", absent=f"the coin {coin_id.hex()} was not spent at {spent_height}"):
             spend = await client.get_puzzle_and_solution(bytes32(coin_id), uint32(spent_height))
             check_reveal(spend)
         if bytes(spend.coin.name()) != coin_id:
             raise AnswerMalformed(f"the node gave the spend of another coin, expected {coin_id.hex()}")
         return spend
 
-    async def block_spends(self, header_hash: bytes) -> list[CoinSpend]:
-        """All spends of a block, in its order; raises NotOnChain if the node does not have the block."""
+    async def block_spends(self, header_hash: bytes, *, is_checked: bool = True) -> list[CoinSpend]:
+        """All spends of a block, in its order; raises NotOnChain if the node does not have the block.
+
+        With `is_checked` false the caller checks the reveals (`records.check_reveal`) of those spends that it reads.
+        """
         client = await self._client()
         with reading("get_block_spends", absent=f"the node has no block {header_hash.hex()}"):
             spends = await client.get_block_spends(bytes32(header_hash))
-            for spend in spends:
+            for spend in spends if is_checked else ():
                 check_reveal(spend)
         return spends
 
     async def additions_and_removals(self, header_hash: bytes) -> BlockCoins:
         """The coins a block created and spent; raises NotOnChain if the chain lacks the block (by now)."""
         client = await self._client()
-        with reading(
-            "get_additions_and_removals", absent=f"the block {header_hash.hex()} is not in the node's chain"
-        ):
+        with reading("get_additions_and_removals", absent=f"the block {header_hash.hex()} is not in the node's chain"):
             additions, removals = await client.get_additions_and_removals(bytes32(header_hash))
         return BlockCoins(
             additions=tuple(in_order(checked(additions))),
@@ -254,9 +247,7 @@ class Node:
         if status == "PENDING":
             raise await waiting(self, bundle)
         if status != "SUCCESS":
-            raise PushRefused(
-                status, f"the node answered {status[:80]!r} to the transaction, expected SUCCESS"
-            )
+            raise PushRefused(status, f"the node answered {status[:80]!r} to the transaction, expected SUCCESS")
         return bytes(bundle.name())
 
     async def mempool_item(self, tx_id: bytes) -> PendingTransaction | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -40,6 +41,9 @@ from puzzles.units import AssetId, CoinId, Height
 BLOCKS_AT_ONCE = 16
 """Blocks fetched side by side and written in one transaction."""
 
+SPENDS_KEPT = 10_000
+"""Spends of fetched blocks kept in memory during a round, about 100 MB at most."""
+
 TRIES = 5
 """Rounds begun again because the chain moved, before giving up."""
 
@@ -68,6 +72,8 @@ class _Round:
     progress: Progress
     touched: set[AssetId] = field(default_factory=set)
     blocks_read: int = 0
+    known: OrderedDict[Height, BlockSpends] = field(default_factory=OrderedDict)
+    """Blocks fetched in this round, the newest used last: coins of one block are often found in several waves."""
 
 
 async def catch_up(
@@ -155,20 +161,29 @@ def _tokens(changes: Changes) -> set[AssetId]:
 
 async def _fetch(this: _Round, height: Height, spent: Mapping[CoinId, Thread]) -> BlockSpends:
     """The block with its spends; without them if only receipts were sealed in it, of which no solution is read."""
+    needed = [coin_id for coin_id, thread in spent.items() if not isinstance(thread, ReceiptThread)]
+    block = this.known.get(height)
+    if block is None or (needed and not block.spends):
+        block = await _asked(this, height, has_spends=bool(needed))
+    this.known[height] = block
+    this.known.move_to_end(height)
+    while sum(len(each.spends) for each in this.known.values()) > SPENDS_KEPT and len(this.known) > 1:
+        this.known.popitem(last=False)
+    if any(coin_id not in block.spends for coin_id in needed):
+        raise ChainMoved
+    return block
+
+
+async def _asked(this: _Round, height: Height, *, has_spends: bool) -> BlockSpends:
     block = await this.node.block(height)
     if block is None:
         raise ChainMoved
-    spends = []
-    if not all(isinstance(thread, ReceiptThread) for thread in spent.values()):
-        spends = await this.node.block_spends(block.header_hash)
-    found = {CoinId(bytes(spend.coin.name())): spend for spend in spends}
-    if any(coin_id not in found for coin_id, thread in spent.items() if not isinstance(thread, ReceiptThread)):
-        raise ChainMoved
+    spends = await this.node.block_spends(block.header_hash, is_checked=False) if has_spends else []
     return BlockSpends(
         height=height,
         header_hash=block.header_hash,
         timestamp=block.timestamp,
-        spends=found,
+        spends={CoinId(bytes(spend.coin.name())): spend for spend in spends},
         flags=get_flags_for_height_and_constants(height, this.node.expected_network.constants),
     )
 

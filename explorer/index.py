@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from chain.database import reading, writing
 from explorer.holdings import close_books, tokens_to_close
-from explorer.reader import Changes
+from explorer.reader import BlockSpends, Changes
 from explorer.store import (
     BlockRow,
     BurnRow,
@@ -45,6 +45,7 @@ _ORDER: tuple[type[Model], ...] = (
     TokenCoinRow,
     BurnRow,
     FaultRow,
+    SeenTokenRow,
 )
 """Tables in the order in which rows may point at each other."""
 
@@ -114,33 +115,43 @@ def write_changes(engine: Engine, blocks: Sequence[Changes], *, generation: int)
     with writing(engine) as session:
         if take_lock(session).generation != generation:
             raise ChainMoved
-        for changes in blocks:
-            _write_block(session, changes)
+        _write_blocks(session, [changes.block for changes in blocks])
+        for model in _ORDER:
+            rows = _new_rows(session, model, _rows_of(model, blocks))
+            if rows:
+                session.connection().execute(insert(_table(model)), rows)
+        _mark_spent(session, blocks)
 
 
-def _write_block(session: Session, changes: Changes) -> None:
-    block = changes.block
-    known = session.get(BlockRow, block.height)
-    if known is None:
-        session.add(BlockRow(height=block.height, header_hash=block.header_hash, timestamp=block.timestamp))
-        session.flush()
-    elif known.header_hash != block.header_hash:
+def _write_blocks(session: Session, blocks: Sequence[BlockSpends]) -> None:
+    wanted = {block.height: block for block in blocks}
+    found = select(BlockRow.height, BlockRow.header_hash).where(BlockRow.height.in_(wanted))
+    known = {Height(height): header_hash for height, header_hash in session.execute(found)}
+    if any(wanted[height].header_hash != header_hash for height, header_hash in known.items()):
         raise ChainMoved
-    for model in _ORDER:
-        rows = _new_rows(session, model, changes.rows.get(model, []))
-        if rows:
-            session.execute(insert(model), rows)
-    tokens = [
-        {"asset_id": row["asset_id"], "registry_id": row["registry_id"]} for row in changes.rows.get(TokenRow, [])
+    new = [
+        {"height": block.height, "header_hash": block.header_hash, "timestamp": block.timestamp}
+        for height, block in wanted.items()
+        if height not in known
     ]
-    if tokens := _new_rows(session, SeenTokenRow, tokens):
-        session.execute(insert(SeenTokenRow), tokens)
-    _mark_spent(session, changes)
+    if new:
+        session.connection().execute(insert(_table(BlockRow)), new)
+
+
+def _rows_of(model: type[Model], blocks: Sequence[Changes]) -> list[dict[str, Any]]:
+    if model is SeenTokenRow:
+        tokens = _rows_of(TokenRow, blocks)
+        return [{"asset_id": row["asset_id"], "registry_id": row["registry_id"]} for row in tokens]
+    return [row for changes in blocks for row in changes.rows.get(model, ())]
+
+
+def _table(model: type[Model]) -> Table:
+    return cast("Table", model.__table__)
 
 
 def _new_rows(session: Session, model: type[Model], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those whose key is not in the table."""
-    key, *others = cast("Table", model.__table__).primary_key.columns
+    key, *others = _table(model).primary_key.columns
     if not rows:
         return []
     wanted = {row[key.name] for row in rows}
@@ -156,29 +167,25 @@ def _parts(values: Iterable[Any], size: int = 500) -> Iterable[list[Any]]:
     return (listed[start : start + size] for start in range(0, len(listed), size))
 
 
-def _mark_spent(session: Session, changes: Changes) -> None:
+def _mark_spent(session: Session, blocks: Sequence[Changes]) -> None:
     """Set the height at which each coin was spent or sealed, where none is set."""
     spent: dict[type, list[dict[str, object]]] = {RegistryThread: [], TokenThread: [], ReceiptThread: []}
-    for coin_id, thread in changes.spent.items():
-        if isinstance(thread, ReceiptThread):
-            spent[ReceiptThread].append({"key": thread.burnt_coin_id, "at": changes.block.height})
-        elif not isinstance(thread, LauncherThread):
-            spent[type(thread)].append({"key": coin_id, "at": changes.block.height})
-    statements = (
-        (RegistryThread, RegistryCoinRow, RegistryCoinRow.coin_id, RegistryCoinRow.spent_height),
-        (TokenThread, TokenCoinRow, TokenCoinRow.coin_id, TokenCoinRow.spent_height),
-        (ReceiptThread, BurnRow, BurnRow.coin_id, BurnRow.sealed_height),
-    )
-    connection = session.connection()
-    for kind, model, key, height in statements:
+    for changes in blocks:
+        for coin_id, thread in changes.spent.items():
+            if isinstance(thread, ReceiptThread):
+                spent[ReceiptThread].append({"key": thread.burnt_coin_id, "at": changes.block.height})
+            elif not isinstance(thread, LauncherThread):
+                spent[type(thread)].append({"key": coin_id, "at": changes.block.height})
+    for kind, model, height in (
+        (RegistryThread, RegistryCoinRow, "spent_height"),
+        (TokenThread, TokenCoinRow, "spent_height"),
+        (ReceiptThread, BurnRow, "sealed_height"),
+    ):
         if spent[kind]:
-            table = cast("Table", model.__table__)
-            query = (
-                update(table)
-                .where(table.c[key.name] == bindparam("key"), table.c[height.name].is_(None))
-                .values({height.name: bindparam("at")})
-            )
-            connection.execute(query, spent[kind])
+            table = _table(model)
+            is_unset = table.c[height].is_(None)
+            query = update(table).where(table.c.coin_id == bindparam("key"), is_unset).values({height: bindparam("at")})
+            session.connection().execute(query, spent[kind])
 
 
 def finish_round(engine: Engine, peak: Mark, touched: Collection[AssetId], *, generation: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from chia_rs import Coin, CoinSpend
 
+from chain.records import check_reveal
 from explorer.shown import show_bytes, show_fields, show_series, text_field
 from explorer.store import (
     DETOKENIZATION,
@@ -110,16 +111,23 @@ def _read(changes: Changes, coin_id: CoinId, thread: Thread) -> dict[CoinId, Thr
     part = Changes(block=changes.block)
     match thread:
         case LauncherThread():
-            made = _read_launch(part, thread, changes.block.spends[coin_id])
+            made = _read_launch(part, thread, _revealed(changes.block, coin_id))
         case RegistryThread():
-            made = _read_registry(part, thread, changes.block.spends[coin_id])
+            made = _read_registry(part, thread, _revealed(changes.block, coin_id))
         case TokenThread():
-            made = _read_token(part, thread, changes.block.spends[coin_id])
+            made = _read_token(part, thread, changes.block.spends[coin_id])  # reading it recomputes the puzzle hash
         case ReceiptThread():
             made = {}
     for model, rows in part.rows.items():
         changes.rows.setdefault(model, []).extend(rows)
     return made
+
+
+def _revealed(block: BlockSpends, coin_id: CoinId) -> CoinSpend:
+    """The coin's spend, its puzzle found to be the coin's own; raises AnswerMalformed if the node showed another."""
+    spend = block.spends[coin_id]
+    check_reveal(spend)
+    return spend
 
 
 def _id(coin: Coin) -> CoinId:
