@@ -9,13 +9,14 @@ import time
 import click
 from rich.console import Console
 
-from bench import batch, costs, indexing
+from bench import batch, costs, indexing, wallet
 from bench.report import Section, Target, machine, show_targets
 
 SECTIONS: dict[str, Section] = {
     "costs": costs.run,
     "batch": batch.run,
     "indexing": indexing.run,
+    "wallet": wallet.run,
 }
 
 

@@ -10,7 +10,7 @@ import asyncio
 import random
 from atexit import register
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from chia.types.mempool_inclusion_status import MempoolInclusionStatus
 from chia.wallet.lineage_proof import LineageProof
 from chia_rs import AugSchemeMPL, Coin, CoinSpend, G2Element, SpendBundle
 from chia_rs.sized_bytes import bytes32
+from chia_rs.sized_ints import uint64
 
 from bench.operations import METADATA, Person, person
 from chain.network import SIMULATOR0
@@ -105,7 +106,7 @@ class _Held:
     def child(self, holder: Person, amount: int) -> _Held:
         puzzle_hash = bytes32(cat_puzzle_hash(self.token.asset_id, holder.puzzle_hash))
         return _Held(
-            coin=Coin(self.coin.name(), puzzle_hash, amount),  # type: ignore[arg-type]
+            coin=Coin(self.coin.name(), puzzle_hash, uint64(amount)),
             token=self.token,
             holder=holder,
             lineage=lineage_proof(self.coin, self.holder.puzzle_hash),
@@ -138,6 +139,11 @@ async def build_history(chain: LocalChain, mix: Mix) -> History:
     return await _Builder(chain=chain, mix=mix).build()
 
 
+async def hand_out(chain: LocalChain, payments: Sequence[tuple[PuzzleHash, Mojos]]) -> tuple[LauncherId, Token]:
+    """One block of a new registry on this chain, all of it paid out in coins of these amounts."""
+    return await _Builder(chain=chain, mix=usual_mix(0)).hand_out(payments)
+
+
 @dataclass(kw_only=True)
 class _Builder:
     """The chain as it grows."""
@@ -155,7 +161,8 @@ class _Builder:
 
     async def build(self) -> History:
         bundles_of_issues = self.mix.issuances // BLOCKS_A_BUNDLE
-        registry, funding = await self._launch(bundles_of_issues)
+        each = BLOCKS_A_BUNDLE * UNITS_A_BLOCK * MOJOS_PER_UNIT
+        registry, funding = await self._launch([Mojos(each + number) for number in range(bundles_of_issues)])
         started = self.chain.height
         turns = [True] * bundles_of_issues + [False] * self.mix.statements
         self.random.shuffle(turns)
@@ -164,7 +171,7 @@ class _Builder:
         for is_issue in turns:
             made = await self._trade(a_block)
             if is_issue:
-                registry, issued = await self._issue(registry, funding.pop())
+                registry, issued = await self._issue_ten(registry, funding.pop())
                 made += issued
             else:
                 registry = await self._state(registry)
@@ -189,32 +196,37 @@ class _Builder:
         assert status is MempoolInclusionStatus.SUCCESS, error
         self.bundles.append(bundle)
 
-    async def _launch(self, bundles_of_issues: int) -> tuple[RegistryCoin, list[Coin]]:
-        """A registry, and one coin for each bundle of issues that holds just what it needs."""
-        each = BLOCKS_A_BUNDLE * UNITS_A_BLOCK * MOJOS_PER_UNIT
+    async def _launch(self, amounts: Sequence[Mojos]) -> tuple[RegistryCoin, list[Coin]]:
+        """A registry, and a coin of each of these amounts to pay for an issue."""
         owners = Owners(issuer_puzzle=self.issuer.puzzle, governor_puzzle_hash=person("governor").puzzle_hash)
-        fund = await self.chain.faucet(self.issuer.puzzle_hash, Mojos(each * bundles_of_issues * 2 + 1))
+        fund = await self.chain.faucet(self.issuer.puzzle_hash, Mojos(sum(amounts) + 1))
         planned = launch(CoinId(bytes(fund.name())), owners, "Kingdom of Bhutan")
-        amounts = [Mojos(each + number) for number in range(bundles_of_issues)]
         conditions = [*planned.funding_conditions, *(create_coin(self.issuer.puzzle_hash, each) for each in amounts)]
         spend = CoinSpend(fund, self.issuer.puzzle.to_serialized(), quoted_solution(conditions).to_serialized())
         await self._push([spend, planned.spend], [signature(self.issuer, fund, conditions)])
         await self.chain.farm()
         puzzle_hash = bytes32(self.issuer.puzzle_hash)
-        return planned.first_coin, [Coin(fund.name(), puzzle_hash, amount) for amount in amounts]  # type: ignore[arg-type]
+        return planned.first_coin, [Coin(fund.name(), puzzle_hash, uint64(amount)) for amount in amounts]
 
-    async def _issue(self, registry: RegistryCoin, funding: Coin) -> tuple[RegistryCoin, list[_Held]]:
+    async def _issue_ten(self, registry: RegistryCoin, funding: Coin) -> tuple[RegistryCoin, list[_Held]]:
         """Ten blocks in running order, each to another holder."""
-        receivers = self.random.sample(self.holders, BLOCKS_A_BUNDLE)
         first = self.done["issue"] * UNITS_A_BLOCK + 1
         blocks = [
             UnitBlock(series=SERIES, first=at, last=at + UNITS_A_BLOCK - 1)
             for at in range(first, first + BLOCKS_A_BUNDLE * UNITS_A_BLOCK, UNITS_A_BLOCK)
         ]
+        receivers = self.random.sample(self.holders, BLOCKS_A_BUNDLE)
+        self.done["issue"] += BLOCKS_A_BUNDLE
+        return await self._issue(registry, funding, dict(zip(blocks, receivers, strict=True)))
+
+    async def _issue(
+        self, registry: RegistryCoin, funding: Coin, blocks: Mapping[UnitBlock, Person]
+    ) -> tuple[RegistryCoin, list[_Held]]:
+        """These blocks in one bundle, each to its receiver."""
         metadata = write_fields(METADATA)
         requests = [
             IssueRequest(block=block, metadata=metadata, receiver=receiver.puzzle_hash)
-            for block, receiver in zip(blocks, receivers, strict=True)
+            for block, receiver in blocks.items()
         ]
         plan = plan_issues(registry, self.free, requests)
         payments = [create_coin(each.eve_puzzle_hash, each.amount) for each in plan.issues]
@@ -228,7 +240,6 @@ class _Builder:
         ]
         signers = [(registry.coin, conditions), (funding, payments)]
         await self._push(spends, [signature(self.issuer, coin, signed) for coin, signed in signers])
-        self.done["issue"] += len(blocks)
         held = [
             _Held(
                 coin=each.issued_coin(funding_id),
@@ -238,9 +249,20 @@ class _Builder:
                     each.eve_coin(funding_id), PuzzleHash(bytes(each.eve_inner_puzzle.get_tree_hash()))
                 ),
             )
-            for each, receiver in zip(plan.issues, receivers, strict=True)
+            for each, receiver in zip(plan.issues, blocks.values(), strict=True)
         ]
         return registry.child(plan.root, registry.owners), held
+
+    async def hand_out(self, payments: Sequence[tuple[PuzzleHash, Mojos]]) -> tuple[LauncherId, Token]:
+        """One block of a new registry, issued to a holder who pays all of it out in one spend."""
+        amount = Mojos(sum(paid for _, paid in payments))
+        registry, (funding,) = await self._launch([amount])
+        block = UnitBlock(series=SERIES, first=1, last=amount // MOJOS_PER_UNIT)
+        _, (held,) = await self._issue(registry, funding, {block: self.holders[0]})
+        await self.chain.farm()
+        await self._push(*held.spend([payment(puzzle_hash, paid) for puzzle_hash, paid in payments]))
+        await self.chain.farm()
+        return registry.registry, held.token
 
     async def _state(self, registry: RegistryCoin) -> RegistryCoin:
         """One statement, in a spend of the registry of its own."""
