@@ -1,11 +1,14 @@
-"""What every command line of the project shares: a table from error to exit code, `--json`, progress.
+"""What every command line of the project shares: a table from error to exit code, `--json`, progress, a fast start.
 
 A command raises domain errors and shows its answers through `Output`. The table is given once, to the top
-group; an error it does not know is a fault of ours, told in one sentence and with no traceback.
+group; an error it does not know is a fault of ours, told in one sentence and with no traceback. A command is
+loaded with what it needs when it is called (`Commands.add_later`), and rich only to draw: most of a short
+command's time would go into loading what other commands need.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -14,14 +17,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import IO, Any, Concatenate, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from chain.wire import plain
+from chain.json_values import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,22 @@ class Refusal(click.ClickException):
         click.echo(text, file=file or sys.stderr)
 
 
+class Later(click.Command):
+    """A command known by name and sentence, whose module is loaded when it is called."""
+
+    def __init__(self, name: str, *, place: str, sentence: str) -> None:
+        """Take the sentence that the list of commands shows, and the place, `module:attribute`."""
+        super().__init__(name, help=sentence)
+        self.place = place
+
+    def loaded(self) -> click.Command:
+        """The command itself."""
+        module, _, attribute = self.place.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command), self.place
+        return command
+
+
 class Commands(click.Group):
     """A click group whose commands may raise the domain errors of one table."""
 
@@ -65,6 +84,17 @@ class Commands(click.Group):
         super().__init__(*args, **kwargs)
         self.exit_codes: ExitCodes = exit_codes or {}
         self.context_settings.setdefault("help_option_names", ["-h", "--help"])
+
+    def add_later(self, name: str, place: str, sentence: str) -> None:
+        """Add the command at `place` (`module:attribute`), loaded when it is called; `sentence` is its help's first."""
+        self.add_command(Later(name, place=place, sentence=sentence))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name, loaded."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.loaded() if isinstance(command, Later) else command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn a domain error into its sentence and exit code."""
@@ -114,6 +144,8 @@ class Output:
             if not rows:
                 out.print(empty)
                 return
+            from rich.table import Table  # noqa: PLC0415 - loaded only to draw
+
             table = Table(header_style="bold", box=None, pad_edge=False)
             for column in columns:
                 table.add_column(column, overflow="fold")
@@ -157,6 +189,8 @@ def console(*, stderr: bool = False) -> Console:
 
     Where nobody looks on (a pipe, a file) lines are as long as they must be: an id cut short is no id.
     """
+    from rich.console import Console  # noqa: PLC0415 - loaded only to draw
+
     out = Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
     if not out.is_terminal:
         out.width = PIPE_WIDTH
@@ -169,10 +203,18 @@ def working(description: str, *, total: int | None = None) -> Iterator[Callable[
 
     Without a total it shows that work goes on; nothing is drawn when stderr is no terminal, or with --json.
     """
-    out = console(stderr=True)
-    if _wants_json() or not out.is_terminal:
+    out = None if _wants_json() else console(stderr=True)
+    if out is None or not out.is_terminal:
         yield lambda _: None
         return
+    from rich.progress import (  # noqa: PLC0415 - loaded only to draw
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     bar = (BarColumn(), MofNCompleteColumn()) if total is not None else ()
     with Progress(TextColumn("{task.description}"), *bar, TimeElapsedColumn(), console=out, transient=True) as view:
         task = view.add_task(description, total=total)

@@ -10,10 +10,10 @@ from typing import ClassVar
 from chia_rs import SpendBundle, get_conditions_from_spendbundle
 from pydantic import Field
 
+from chain.config import Settings
 from chain.errors import FeeTooHigh
 from chain.network import Network
 from chain.node import Node
-from chain.settings import Settings
 from puzzles.units import Mojos
 
 LATEST_RULES = 0xFFFF_0000

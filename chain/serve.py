@@ -11,27 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import logging
-import os
-import secrets
 import signal
-import stat
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from chain.door import Door
 from chain.errors import RequestError, ServeError
 from chain.wire import answer, refusal
 
 log = logging.getLogger(__name__)
-
-BODY_LIMIT = 1024 * 1024
-"""Largest request body in bytes, unless a door asks for another."""
 
 HEALTH_PATH = "/healthz"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -42,72 +35,6 @@ StatusTable = Mapping[type[Exception], int]
 """Domain error class to HTTP status; the nearest class of an error's family decides."""
 
 HealthReport = Callable[[], Awaitable[Mapping[str, object]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """What one daemon needs to know to open HTTP; `port` 0 takes any free one."""
-
-    port: int
-    token_file: Path
-    host: str = "127.0.0.1"
-    host_names: Collection[str] = ()
-    """Further names this door answers to, such as the one in front of a reverse proxy."""
-    allowed_origins: Collection[str] = ()
-    """Exact origins whose pages may read answers, such as `http://localhost:3000`."""
-    is_private: bool = False
-    """Whether reading needs the token as well."""
-    body_limit: int = BODY_LIMIT
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach the door."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-
-def read_token(path: Path) -> str | None:
-    """The bearer token of the file, or None if there is no file; raises ServeError if others may read it."""
-    try:
-        mode = path.stat().st_mode
-        token = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ServeError(f"the token file {path} cannot be read ({error}): delete it to have a new one made") from error
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise ServeError(f"the token file {path} can be read by other users: run chmod 600 {path}")
-    if len(token) < 32:
-        raise ServeError(f"the token in {path} is shorter than 32 characters: delete the file for a new one")
-    return token
-
-
-def make_token(path: Path) -> str:
-    """A new random token, written to a file that only its owner can read; an existing file stays as it is."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    token = secrets.token_urlsafe(32)
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return read_token(path) or make_token(path)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(token + "\n")
-    return token
-
-
-def token_for(door: Door) -> str:
-    """The door's token: made on first start on loopback, and asked for everywhere else."""
-    token = read_token(door.token_file)
-    if token is None and not door.is_loopback:
-        raise ServeError(
-            f"{door.host} can be reached from other machines and there is no token in {door.token_file}: "
-            "start once on 127.0.0.1 to have one made, or put 32 characters or more there with mode 600"
-        )
-    return token or make_token(door.token_file)
 
 
 def make_app(door: Door, *, token: str, statuses: StatusTable, health: HealthReport | None = None) -> web.Application:

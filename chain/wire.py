@@ -6,16 +6,28 @@ never the value, which may be a secret.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from enum import Enum
 from typing import Annotated, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
 from chain.errors import RequestError
+from chain.json_values import parse_json, plain, to_hex
+
+__all__ = [
+    "Body",
+    "Hex",
+    "Hex32",
+    "answer",
+    "first_problem",
+    "parse_json",
+    "plain",
+    "read_body",
+    "read_query",
+    "refusal",
+    "to_hex",
+]
 
 
 def _bytes_from_hex(value: object) -> object:
@@ -33,11 +45,6 @@ def _bytes32_from_hex(value: object) -> object:
     return data
 
 
-def to_hex(data: bytes) -> str:
-    """Bytes as they are written at the doors: lower-case hex with 0x in front."""
-    return "0x" + data.hex()
-
-
 Hex = Annotated[bytes, BeforeValidator(_bytes_from_hex), PlainSerializer(to_hex)]
 """Bytes in a request or answer, written `0x...`."""
 
@@ -52,26 +59,6 @@ class Body(BaseModel):
 
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
-
-
-def parse_json(text: str | bytes) -> object:
-    """The value of a JSON text; raises RequestError if it is none, has a key twice or absurd depth."""
-
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a key stands twice in one object")
-        return found
-
-    def refuse(constant: str) -> object:
-        raise ValueError(f"{constant} is no JSON number")
-
-    try:
-        value: object = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise RequestError(f"the body is not well-formed JSON: {reason}") from error
-    return value
 
 
 async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
@@ -119,26 +106,3 @@ def answer(payload: object, *, status: int = 200) -> web.Response:
 def refusal(status: int, error: str, message: str) -> web.Response:
     """The one shape of every refusal: the error's class name and one sentence."""
     return web.json_response({"error": error, "message": message}, status=status)
-
-
-def plain(value: object) -> object:
-    """The value in JSON's own kinds."""
-    match value:
-        case None | bool() | str() | float():
-            return value
-        case Enum():
-            return plain(value.value)
-        case int():
-            return int(value)
-        case bytes():
-            return to_hex(value)
-        case BaseModel():
-            return value.model_dump(mode="json")
-        case Mapping():
-            return {str(key): plain(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [plain(item) for item in value]
-        case _ if is_dataclass(value):
-            return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-        case _:
-            raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from aiohttp import web
 from pydantic import Field
 
+from chain.door import Door
 from chain.errors import (
     AddressError,
     ChainError,
@@ -22,8 +23,9 @@ from chain.errors import (
     StoreBusy,
     StoreError,
 )
-from chain.serve import Door, StatusTable, make_app
-from chain.wire import Body, Hex32, answer, read_body, read_query, to_hex
+from chain.json_values import to_hex
+from chain.serve import StatusTable, make_app
+from chain.wire import Body, Hex32, answer, read_body, read_query
 from climate_wallet.amounts import whole_units
 from climate_wallet.certificate import certificate_of
 from climate_wallet.detokenize import request_detokenization

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Mapping
 
 from chain.console import show_steps
+from chain.door import token_for
 from chain.fees import FeeSettings
 from chain.node import connect
-from chain.serve import serve_until_stopped, token_for
+from chain.serve import serve_until_stopped
 from chain.settings import NodeSettings, load_settings
 from climate_wallet.api import wallet_app
 from climate_wallet.keys import KeyStore

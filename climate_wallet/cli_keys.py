@@ -4,13 +4,15 @@ daemon.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from chain.console import Output, output_option
 from climate_wallet.keys import KeyInfo, KeyStore
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @click.group()

@@ -12,10 +12,10 @@ import click
 from chain.console import Output, output_option, working
 from chain.errors import ConfirmTimeout
 from climate_wallet.amounts import parse_units, parse_xch, show_xch
+from climate_wallet.daemon import Daemon, daemon_there
 from climate_wallet.errors import AmountError, BuildError
-from climate_wallet.exits import Daemon, daemon_there
 from puzzles.errors import RecordError
-from puzzles.retirement import RECORD_KEYS
+from puzzles.record_keys import RECORD_KEYS
 from puzzles.units import mojos_to_units
 
 CONFIRM_SECONDS = 600.0

@@ -1,22 +1,26 @@
-"""How the command line speaks to the daemon: one call, with the token, and every failure one sentence."""
+"""How the command line speaks to the daemon: one call, with the token, and every failure one sentence.
+
+Over the standard library's HTTP: a command makes one call on this machine, and loading aiohttp takes longer than it.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import json
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
-import aiohttp
-
+from chain.door import read_token
 from chain.errors import RequestError
-from chain.serve import read_token
-from chain.wire import parse_json
+from chain.json_values import parse_json
 from climate_wallet.errors import DaemonDown, DaemonRefused
 from climate_wallet.settings import WalletSettings
 
 TIMEOUT_SECONDS = 120.0
-"""A transaction may wait for a round of catching up, and that for the node."""
+"""How long the daemon may be silent: a transaction may wait for a round of catching up, and that for the node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,45 +31,49 @@ class Client:
 
     def get(self, path: str, **query: object) -> dict[str, Any]:
         """The answer to a GET; raises DaemonDown or DaemonRefused."""
-        given = {key: str(value) for key, value in query.items() if value is not None}
-        return asyncio.run(self._call("GET", path, query=given))[0]
+        return self._call("GET", path, query=query)[0]
 
     def get_text(self, path: str, **query: object) -> str:
         """The answer to a GET as its very text; raises DaemonDown or DaemonRefused."""
-        given = {key: str(value) for key, value in query.items() if value is not None}
-        return asyncio.run(self._call("GET", path, query=given))[1]
+        return self._call("GET", path, query=query)[1]
 
     def post(self, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         """The answer to a POST; raises DaemonDown or DaemonRefused."""
-        given = {key: value for key, value in (body or {}).items() if value is not None}
-        return asyncio.run(self._call("POST", path, body=given))[0]
+        return self._call("POST", path, body=body or {})[0]
 
     def delete(self, path: str) -> dict[str, Any]:
         """The answer to a DELETE; raises DaemonDown or DaemonRefused."""
-        return asyncio.run(self._call("DELETE", path))[0]
+        return self._call("DELETE", path)[0]
 
-    async def _call(
+    def _call(
         self,
         method: str,
         path: str,
         *,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> tuple[dict[str, Any], str]:
-        url = self.settings.url + path
+        """The answer as a value and as its text; what is None in query and body is left out."""
+        url = self.settings.url
+        target = quote(path)
+        if query:
+            target += "?" + urlencode({key: value for key, value in query.items() if value is not None})
         headers = {"Authorization": f"Bearer {self._token()}"}
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        payload = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            payload = json.dumps({key: value for key, value in body.items() if value is not None}).encode()
+        parts = urlsplit(url)
         try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-                session.request(method, url, params=query, json=body) as response,
-            ):
-                status, text = response.status, await response.read()
+            with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)) as connection:
+                connection.request(method, target, body=payload, headers=headers)
+                response = connection.getresponse()
+                status, text = response.status, response.read()
         except TimeoutError as error:
-            raise DaemonDown(f"the wallet at {self.settings.url} did not answer in time: see its log") from error
-        except aiohttp.ClientError as error:
-            raise DaemonDown(f"no wallet answers at {self.settings.url}: start it with climate-wallet start") from error
-        return _answer(status, text, url), text.decode()
+            raise DaemonDown(f"the wallet at {url} did not answer in time: see its log") from error
+        except (OSError, HTTPException, UnicodeError) as error:  # the last: a host that is no name
+            raise DaemonDown(f"no wallet answers at {url}: start it with climate-wallet start") from error
+        return _answer(status, text, url + path), text.decode()
 
     def _token(self) -> str:
         path = self.settings.door.token_file

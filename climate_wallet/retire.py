@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from chain.database import reading
-from chain.wire import to_hex
+from chain.json_values import to_hex
 from climate_wallet.addresses import PrivateKeys
 from climate_wallet.errors import AmountError, UnknownToken
 from climate_wallet.journal import Draft, Kind, Transaction, find_request

@@ -6,7 +6,7 @@ from chia_rs import Coin
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
-from chain.wire import to_hex
+from chain.json_values import to_hex
 from climate_wallet.errors import AmountError
 from climate_wallet.journal import Draft, Kind, Transaction, find_request
 from climate_wallet.spends import Payment, check, pay_token, pay_xch, sign

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from chain.serve import Door
-from chain.settings import Settings
+from chain.config import Settings
+from chain.door import Door
 
 PORT = 31314
 """The port at which today's users look for a climate wallet."""

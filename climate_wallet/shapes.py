@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.wire import to_hex
+from chain.json_values import to_hex
 from climate_wallet.coins import Amounts
 from climate_wallet.detokenize import DetokenizationRequest
 from climate_wallet.journal import Transaction

@@ -1,4 +1,4 @@
-"""Retirements: the record's vocabulary, the receipt coin that each one leaves, and the spend that seals it.
+"""Retirements: the record, the receipt coin that each one leaves, and the spend that seals it.
 
 The receipt's puzzle is `(q (REMARK delta . record))`, amount 0: anyone may spend it, to nothing, and its spend prints
 what was retired and why. Its coin id commits to token, holder's coin, amount and record.
@@ -17,26 +17,13 @@ from clvm.casts import int_to_bytes
 
 from puzzles.errors import RecordError
 from puzzles.fields import PrivateField, canonical_text, write_fields
+from puzzles.record_keys import RECORD_KEYS
 from puzzles.tree import tree_hash
 from puzzles.units import CoinId, PuzzleHash
 
 REMARK = 1
 _QUOTE_HASH = _REMARK_HASH = shatree_atom(b"\x01")
 _NIL_HASH = shatree_atom(b"")
-
-RECORD_KEYS = {
-    "beneficiary_name": "who may claim the units: name",
-    "beneficiary_id": "who may claim the units: identifier, such as a company number or LEI",
-    "beneficiary_country": "country of the beneficiary, ISO 3166-1 alpha-2",
-    "beneficiary_address": "address that the beneficiary wants named",
-    "retired_by": "who retired the units, if on behalf of the beneficiary",
-    "purpose": "what the units are used for, such as voluntary, NDC, OIMP or compliance scheme",
-    "reporting_period": "the period the claim is for, such as 2025 or 2025-01-01/2025-12-31",
-    "reason": "why the units are retired, in free text",
-    "message": "free text",
-    "reference": "the retiring party's own reference, such as an invoice number",
-}
-"""The one documented vocabulary of a retirement record; a reader keeps and flags other keys."""
 
 
 def write_record(public: dict[str, str], committed: tuple[PrivateField, ...] = ()) -> Program:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -40,7 +41,15 @@ def program() -> Commands:
         """Fail on a bug."""
         raise KeyError("secret")
 
+    top.add_later("later", f"{__name__}:asked_late", "A command of its own module.")
     return top
+
+
+@click.command("later")
+@output_option
+def asked_late(out: Output) -> None:
+    """A command of its own module."""
+    out.show({"is_loaded": True})
 
 
 def test_user_reads_a_table_and_a_stranger_cannot_write_markup_into_it(program: Commands) -> None:
@@ -75,6 +84,20 @@ def test_fault_of_ours_is_one_sentence_without_traceback(program: Commands) -> N
     assert "KeyError" in result.stderr
     assert "secret" not in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_command_added_later_is_listed_and_runs(program: Commands) -> None:
+    listed = CliRunner().invoke(program, ["--help"])
+    assert "later  A command of its own module." in listed.stdout
+    assert json.loads(CliRunner().invoke(program, ["later", "--json"]).stdout) == {"is_loaded": True}
+    assert "--json" in CliRunner().invoke(program, ["later", "--help"]).stdout
+
+
+def test_command_added_later_is_loaded_only_when_called(program: Commands) -> None:
+    program.add_later("broken", "tests.chain.no_such_module:command", "A command that cannot load.")
+    assert CliRunner().invoke(program, ["--help"]).exit_code == 0
+    assert CliRunner().invoke(program, ["show"]).exit_code == 0
+    assert CliRunner().invoke(program, ["broken"]).exit_code == FAULT_EXIT
 
 
 def test_mistyped_command_exits_with_clicks_own_code(program: Commands) -> None:

@@ -16,9 +16,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from chain.door import Door, make_token, read_token, token_for
 from chain.errors import ChainError, NodeDown, RequestError, ServeError
-from chain.serve import Door, make_app, make_token, open_door, read_token, serve_until_stopped, token_for
-from chain.wire import Body, Hex32, answer, parse_json, plain, read_body, read_query
+from chain.json_values import parse_json, plain
+from chain.serve import make_app, open_door, serve_until_stopped
+from chain.wire import Body, Hex32, answer, read_body, read_query
 
 
 class Order(Body):

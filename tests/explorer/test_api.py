@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import Engine
 
 from chain.node import Node
-from chain.serve import Door
+from chain.door import Door
 from explorer import errors
 from explorer.api import STATUSES, explorer_app
 from explorer.exits import EXIT_CODES

@@ -18,7 +18,8 @@ from puzzles.fields import (
     read_fields,
     write_fields,
 )
-from puzzles.retirement import RECORD_KEYS, read_receipt_puzzle, receipt_puzzle, receipt_puzzle_hash, write_record
+from puzzles.record_keys import RECORD_KEYS
+from puzzles.retirement import read_receipt_puzzle, receipt_puzzle, receipt_puzzle_hash, write_record
 from puzzles.tree import is_readable, tree_hash
 
 SALT = bytes(range(32))

@@ -14,8 +14,8 @@ from chia_rs.sized_ints import uint64
 
 from chain.database import reading
 from chain.errors import AnswerCapped, NodeDown, NodeNotSynced
+from chain.json_values import plain
 from chain.node import ChainCoin
-from chain.wire import plain
 from climate_wallet import scan, sync
 from climate_wallet.coins import amounts
 from climate_wallet.errors import NotEnoughUnits
