@@ -11,8 +11,8 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import Engine
 
-from chain.node import Node
 from chain.door import Door
+from chain.node import Node
 from explorer import errors
 from explorer.api import STATUSES, explorer_app
 from explorer.exits import EXIT_CODES
