@@ -24,6 +24,7 @@ from chain.node import Node
 from puzzles.cat import CatSpend, cat_ring, lineage_proof, payment, run_tail
 from puzzles.free_serials import FreeSerials
 from puzzles.issuance import IssueRequest, plan_issues
+from puzzles.owners import read_allotment
 from puzzles.recognise import read_registry_spend, read_token_spend
 from puzzles.registry_ledger import Owners, RegistryCoin, conditions_for_issuer, read_launch
 from puzzles.retirement import write_record
@@ -107,7 +108,9 @@ def double_issuance(
         CoinSpend(funding, _standard_puzzle(holder, keys).to_serialized(), paying.to_serialized()),
         issue.eve_spend(CoinId(bytes(funding.name()))),
     ]
-    issuer = PuzzleHash(bytes(registry.owners.issuer_puzzle.get_tree_hash()))
+    allotted = read_allotment(registry.owners.issuer_puzzle)
+    issuer_puzzle = registry.owners.issuer_puzzle if allotted is None else allotted[0]
+    issuer = PuzzleHash(bytes(issuer_puzzle.get_tree_hash()))
     return _signed(spends, [(registry.coin, issuing, keys[issuer]), (funding, paying, keys[holder])], network)
 
 
