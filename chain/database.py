@@ -9,17 +9,13 @@ the writer takes a row of its own that stands for the same lock (see `tokenizati
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
-from alembic import command, context
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import (
     URL,
     BigInteger,
@@ -28,16 +24,20 @@ from sqlalchemy import (
     Engine,
     LargeBinary,
     String,
+    column,
     create_engine,
     event,
+    inspect,
     make_url,
+    select,
+    table,
     text,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
-from chain.errors import StoreBusy, StoreTooNew, StoreUnreadable
+from chain.errors import StoreBusy, StoreUnreadable
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a writer waits for another one before it gives up."""
@@ -45,6 +45,7 @@ BUSY_TIMEOUT_SECONDS = 30
 MIGRATION_LOCK = 0x0CA2B01
 """PostgreSQL's advisory lock while a schema is brought up to date: two programs may start at once."""
 
+_SCRIPT_NAME = re.compile(r"v([0-9]{4})_\w+\.py", re.ASCII)
 _SERIAL_DIGITS = 20
 _MAX_UINT64 = 2**64 - 1
 
@@ -111,7 +112,7 @@ def open_database(url: str, migrations: str) -> Engine:
     engine = _create_engine(url)
     try:
         with errors_in_words(engine.url), _write_engine(engine).begin() as connection:
-            _upgrade(connection, migrations)
+            _bring_up_to_date(connection, migrations)
     except BaseException:
         engine.dispose()
         raise
@@ -137,19 +138,6 @@ def writing(engine: Engine) -> Iterator[Session]:
         session.begin(),
     ):
         yield session
-
-
-def run_migrations() -> None:
-    """Run the scripts Alembic was asked for on the connection that `open_database` holds; each env.py calls
-    this.
-    """
-    config = context.config
-    context.configure(
-        connection=config.attributes["connection"],
-        version_table=config.attributes["version_table"],
-        render_as_batch=True,
-    )
-    context.run_migrations()
 
 
 @contextmanager
@@ -226,26 +214,23 @@ def _write_engine(engine: Engine) -> Engine:
     return engine.execution_options(is_writer=True)
 
 
-def _upgrade(connection: Connection, migrations: str) -> None:
-    program = migrations.partition(".")[0]
-    config = Config()
-    config.set_main_option("script_location", str(resources.files(migrations)).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    config.attributes["version_table"] = f"{program}_schema"
+def _bring_up_to_date(connection: Connection, migrations: str) -> None:
+    """Alembic is loaded only if the newest script is not the one that the schema says it has."""
+    version_table = f"{migrations.partition('.')[0]}_schema"
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-    scripts = ScriptDirectory.from_config(config)
-    current = MigrationContext.configure(
-        connection, opts={"version_table": config.attributes["version_table"]}
-    ).get_current_revision()
-    if current is not None:
-        try:
-            scripts.get_revision(current)
-        except CommandError as error:
-            raise StoreTooNew(
-                f"the database {connection.engine.url.render_as_string(hide_password=True)} was written by a "
-                "newer "
-                f"version of {program} (schema {current}, which this one does not know): install that version"
-            ) from error
-    if current != scripts.get_current_head():
-        command.upgrade(config, "head")
+    current = None
+    if inspect(connection).has_table(version_table):
+        current = connection.execute(select(column("version_num")).select_from(table(version_table))).scalar()
+    if current is None or current[:4] != newest_script(migrations):
+        from chain.migrate import upgrade  # noqa: PLC0415 - Alembic takes longer to load than a command to run
+
+        upgrade(connection, migrations, version_table=version_table, current=current)
+
+
+def newest_script(migrations: str) -> str:
+    """The four digits of the newest script in the package `migrations`, with which file and revision begin:
+    `v0002_journal.py` holds revision 0002_journal, or 0002.
+    """
+    names = (item.name for item in (resources.files(migrations) / "versions").iterdir())
+    return max(match[1] for name in names if (match := _SCRIPT_NAME.fullmatch(name)))

@@ -1,5 +1,5 @@
 """Alembic's entry: the connection comes from `chain.database.open_database`."""
 
-from chain.database import run_migrations
+from chain.migrate import run_migrations
 
 run_migrations()

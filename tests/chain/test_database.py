@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from sqlalchemy import Column, Engine, MetaData, String, Table, insert, select, 
 from sqlalchemy.exc import StatementError
 
 from chain import database
-from chain.database import Hash32, Timestamp, Uint64, open_database, reading, writing
+from chain.database import Hash32, Timestamp, Uint64, newest_script, open_database, reading, writing
 from chain.errors import StoreBusy, StoreTooNew, StoreUnreadable
 
 MIGRATIONS = "tokenization_engine.migrations"
@@ -107,6 +109,36 @@ def test_opening_twice_keeps_what_is_there(engine: Engine) -> None:
     again = open_database(str(engine.url), MIGRATIONS)
     with reading(again) as session:
         assert session.scalars(select(SAMPLES.c.name)).all() == ["kept"]
+    again.dispose()
+
+
+def test_schema_that_is_up_to_date_is_opened_without_alembic(engine: Engine) -> None:
+    program = (
+        "import sys; from chain.database import open_database; "
+        f"open_database({str(engine.url)!r}, {MIGRATIONS!r}); print('alembic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("program", ["climate_wallet", "explorer", "tokenization_engine"])
+def test_scripts_file_and_revision_begin_with_the_same_number(tmp_path: Path, program: str) -> None:
+    migrations = f"{program}.migrations"
+    opened = open_database(f"sqlite:///{tmp_path}/fresh.sqlite", migrations)
+    with reading(opened) as session:
+        revision = session.scalar(text(f"SELECT version_num FROM {program}_schema"))
+    assert str(revision)[:4] == newest_script(migrations)
+    opened.dispose()
+
+
+def test_older_schema_is_brought_up_to_date(engine: Engine) -> None:
+    with writing(engine) as session:
+        for name in ("job_issues", "jobs", "registry_spends", "registry_owners", "registries"):
+            session.execute(text(f"DROP TABLE {name}"))
+        session.execute(text("UPDATE tokenization_engine_schema SET version_num = '0001_register'"))
+    again = open_database(str(engine.url), MIGRATIONS)
+    with reading(again) as session:
+        assert session.scalar(text("SELECT version_num FROM tokenization_engine_schema")) == "0002_journal"
     again.dispose()
 
 

@@ -1,5 +1,5 @@
 """Where Alembic enters; the work is the same for every program."""
 
-from chain.database import run_migrations
+from chain.migrate import run_migrations
 
 run_migrations()
