@@ -26,6 +26,7 @@ from tokenization_engine.desk import Desk
 from tokenization_engine.errors import (
     JobRefused,
     OrderInvalid,
+    RegisterError,
     RequestInvalid,
     StatementInvalid,
     WaitedTooLong,
@@ -72,7 +73,7 @@ async def run(desk: Desk, job_ids: Collection[int] | None = None, *, wait: bool)
                 raise
         with desk.register.reading() as session:
             now = [find_job(session, job_id) for job_id in wanted]
-        _raise_dropped(now)
+        _raise_stuck(now)
         if all(job.is_done for job in now) or not (wait or is_progress):
             return now
         if not is_progress:
@@ -84,10 +85,12 @@ async def run(desk: Desk, job_ids: Collection[int] | None = None, *, wait: bool)
             await asyncio.sleep(desk.settings.poll_seconds)
 
 
-def _raise_dropped(now: Sequence[Job]) -> None:
+def _raise_stuck(now: Sequence[Job]) -> None:
     for job in now:
         if job.state == State.DROPPED:
             raise JobRefused(f"job {job.id} was dropped: {job.reason}")
+        if job.state == State.CONFIRMED and job.reason is not None:
+            raise JobRefused(f"job {job.id} is done on chain, but the register cannot follow: {job.reason}")
 
 
 async def step_all(desk: Desk) -> bool:
@@ -266,18 +269,22 @@ async def _towards_register(
 
 
 async def _register(desk: Desk, state: RegistryState, job: Job) -> Job:
-    """The register's units, marked as the tokens they are; all of the job and the note of it, or nothing."""
+    """The register's units, marked as the tokens they are; all of the job and the note of it, or nothing.
+
+    A record that was changed under way does not hold up other jobs: the job stays confirmed, with the reason.
+    """
     coins = [await issue.issued_coin(desk, state, each) for each in job.issues]
-    with desk.register.writing(job.author) as session:
-        for each, coin_id in zip(job.issues, coins, strict=True):
-            event = ChainEvent(
-                coin_id=coin_id,
-                asset_id=each.asset_id,
-                block=each.block,
-                height=state.issued[each.asset_id].height,
-            )
-            mark_tokenized(session, each.unit_id, event)
-        set_registered(session, job, coins)
+    try:
+        with desk.register.writing(job.author) as session:
+            for each, coin_id in zip(job.issues, coins, strict=True):
+                height = state.issued[each.asset_id].height
+                event = ChainEvent(coin_id=coin_id, asset_id=each.asset_id, block=each.block, height=height)
+                mark_tokenized(session, each.unit_id, event)
+            set_registered(session, job, coins)
+    except RegisterError as error:
+        with desk.register.writing(job.author) as session:
+            set_note(session, job, str(error))
+        return _again(desk, job)
     job = _again(desk, job)
     desk.on_step("registered", job)
     return job

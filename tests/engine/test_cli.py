@@ -15,6 +15,7 @@ import pytest
 from chia.util.keychain import set_keys_root_path
 from click.testing import CliRunner, Result
 
+from chain.network import MAINNET
 from chain.node import Node, Peak
 from climate_wallet.keys import KeyStore
 from puzzles.units import Mojos, PuzzleHash
@@ -26,6 +27,9 @@ from tests.engine.register.samples import document, unit
 from tokenization_engine import errors
 from tokenization_engine.cli import main
 from tokenization_engine.exits import EXIT_CODES
+from tokenization_engine.register.queries import find_unit
+from tokenization_engine.register.store import Register
+from tokenization_engine.register.units import change_status
 
 INPUT, UNREACHABLE, REFUSED, KEYS, SETTINGS = 3, 4, 5, 6, 7
 SERIES = "BT-CDM2746-2021"
@@ -337,9 +341,31 @@ def test_bad_input_gets_one_sentence_and_its_exit_code(
 
 
 def test_address_of_another_network_is_refused(calm: Shell) -> None:
-    mainnet = "xch1q8ejyhcmyxlk5r6l6n5yx2l7wgrq0hv0sk6qgdgd6k0nnqg3ntyqv5v3ay"
+    mainnet = MAINNET.encode_address(ALICE.puzzle_hash)
     sentence = calm.refusal(INPUT, "tokenize", "--all", "--to", mainnet)
-    assert "address" in sentence
+    assert "is an address of another network: expected one that begins with txch1" in sentence
+
+
+def test_unit_tokenized_before_and_retired_unit_are_refused(opened: Shell, farming: None) -> None:
+    opened.run("tokenize", f"{SERIES}-1", "--fee-mojos", "0", "--wait")
+    assert "serials are tokenized once" in opened.refusal(REFUSED, "tokenize", f"{SERIES}-1")
+    with Register.open(opened.flags[1]).writing("admin") as session:
+        change_status(session, find_unit(session, f"{SERIES}-101").id, "Retired", reason="used at home")
+    assert "is Retired and cannot be tokenized" in opened.refusal(REFUSED, "tokenize", f"{SERIES}-101")
+
+
+def test_keychain_with_a_passphrase_asks_for_it(shell: Shell, keychain: Path) -> None:
+    store = KeyStore(keychain)
+    store.set_passphrase("correct horse")
+    store.close()
+    try:
+        assert shell.run("address", typed="correct horse\n").exit_code == 0
+        assert "does not open the keychain" in shell.run("address", typed="wrong horse\n", exit_code=KEYS).stderr
+    finally:
+        store = KeyStore(keychain)
+        store.unlock("correct horse")
+        store.set_passphrase("")
+        store.close()
 
 
 def test_refusal_is_json_when_asked_for(shell: Shell) -> None:

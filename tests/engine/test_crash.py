@@ -33,8 +33,9 @@ async def tokenize_one(desk: Desk, chain: LocalChain, first: int) -> None:
     await work.run(desk, [job.id for job in done], wait=False)
 
 
-async def test_engine_killed_at_every_call_and_write_finishes_when_started_again(
-    desk: Desk, founded: LauncherId, chain: LocalChain
+@pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
+async def test_engine_killed_at_any_call_and_write_finishes_when_started_again(
+    desk: Desk, founded: LauncherId, chain: LocalChain, stride: int
 ) -> None:
     with desk.register.writing("admin") as session:
         imported(session, *(unit(10 * n + 1, 10 * n + 10) for n in range(UNITS)))
@@ -48,7 +49,7 @@ async def test_engine_killed_at_every_call_and_write_finishes_when_started_again
             await tokenize_one(victim, chain, first)
             break
         except Killed:
-            points += 1
+            points += stride
         finally:
             victim.register.close()
         again = reborn(desk)

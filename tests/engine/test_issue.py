@@ -10,6 +10,7 @@ from chia_rs import G2Element, SpendBundle
 from chia_rs.sized_bytes import bytes32
 from sqlalchemy import update
 
+from chain import node as node_module
 from chain.errors import NodeNotSynced, PushRefused
 from climate_wallet.errors import NotEnoughFunds
 from climate_wallet.spends import Payment, pay_xch, sign
@@ -41,7 +42,7 @@ from tokenization_engine.owners import ColdKey, OwnersInWords, parse_allotment
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
-from tokenization_engine.register.units import change_status
+from tokenization_engine.register.units import change_status, split_unit
 from tokenization_engine.store import JobRow
 
 NO_FEE = Mojos(0)
@@ -453,3 +454,32 @@ async def test_only_a_job_without_a_signed_transaction_is_cancelled(desk: Desk, 
     with pytest.raises(JobRefused, match="pushed and cannot be cancelled"), desk.register.writing("x") as session:
         journal.cancel(session, first.id)
     assert [each.kind for each in await started(desk, f"{SERIES}-101")] == [Kind.ISSUE]
+
+
+async def test_unit_record_changed_under_way_stops_its_own_job_only(
+    desk: Desk, founded: LauncherId, chain: LocalChain
+) -> None:
+    fill(desk, (1, 100), (101, 200))
+    (first,) = await started(desk, f"{SERIES}-1")
+    (second,) = await started(desk, f"{SERIES}-101")
+    with desk.register.writing("admin") as session:
+        split_unit(session, find_unit(session, f"{SERIES}-1").id, [40, 60])
+    await one_round(desk)
+    await chain.farm(2)
+    with pytest.raises(JobRefused, match="done on chain, but the register cannot follow"):
+        await one_round(desk)
+    await chain.farm(2)
+    with pytest.raises(JobRefused):
+        await one_round(desk)
+    assert job_of(desk, first).state == State.CONFIRMED
+    assert job_of(desk, second).state == State.REGISTERED
+
+
+async def test_flood_of_dust_at_our_address_hides_no_coin(
+    desk: Desk, founded: LauncherId, chain: LocalChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(7):
+        await chain.faucet(desk.keys.own.puzzle_hash, Mojos(1))
+    whole = await desk.balance()
+    monkeypatch.setattr(node_module, "ANSWER_CAP", 3)
+    assert await desk.balance() == whole
