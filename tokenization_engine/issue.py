@@ -16,12 +16,14 @@ from chia_rs.sized_ints import uint64
 from sqlalchemy.orm import Session
 
 from chain.errors import NotOnChain
+from chain.node import ChainCoin
 from climate_wallet.errors import BuildError
 from climate_wallet.spends import MAX_COST, OwnCoin, Payment
+from puzzles.cat import cat_puzzle_hash
 from puzzles.fields import canonical_text, write_fields
 from puzzles.issuance import IssuePlan, IssueRequest, PlannedIssue, plan_issues
 from puzzles.owners import read_allotment
-from puzzles.recognise import find_eve, read_token_spend
+from puzzles.recognise import read_token_spend
 from puzzles.registry_ledger import Owners, RegistryCoin, conditions_for_issuer
 from puzzles.standard import quoted_solution
 from puzzles.unit_block_tail import token_of
@@ -34,7 +36,7 @@ from tokenization_engine.register.chain_events import check_tokenizable
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.queries import MAX_PAGE, UnitFilter, find_unit, list_units
 from tokenization_engine.register.records import token_metadata
-from tokenization_engine.registry import RegistryState
+from tokenization_engine.registry import IssuedBlock, RegistryState
 
 MOST_ISSUES = 120
 """Blocks that are tried in one transaction; about as many as a mempool admits by cost."""
@@ -212,21 +214,44 @@ async def _stranded(desk: Desk, job: Job, plan: IssuePlan) -> dict[PuzzleHash, C
     }
 
 
-async def issued_coin(desk: Desk, state: RegistryState, issue: Issue) -> CoinId:
-    """The coin that the receiver got, found on chain by the registry's own word and the block it stands in.
+async def issued_coins(desk: Desk, state: RegistryState, issues: Sequence[Issue]) -> list[CoinId]:
+    """The coins that the receivers got, in order: from our own eve coins where those were spent, one call for all.
 
-    Raises NotOnChain if the block has just left the chain.
+    An eve coin that another hand made, which the registry's message reached instead, is looked for on chain.
     """
-    seen = state.issued[issue.asset_id]
-    token = seen.issuance.token
-    candidates = await desk.node.coins_by_puzzle_hashes([seen.issuance.eve_puzzle_hash], end_height=seen.height + 1)
-    spends = [
-        await desk.node.spend(each.coin_id, seen.height) for each in candidates if each.spent_height == seen.height
-    ]
-    eve = find_eve(seen.issuance, spends)
-    if eve is None:
-        raise NotOnChain(f"the eve coin of 0x{issue.asset_id.hex()} is not in block {seen.height}: look again")
-    read = read_token_spend(eve, asset_id=token.asset_id, issuance_hash=token.issuance_hash)
+    own = await desk.node.coins([issue.eve_coin_id for issue in issues if issue.eve_coin_id is not None])
+    found: list[CoinId] = []
+    for issue in issues:
+        seen = state.issued[issue.asset_id]
+        eve = own.get(issue.eve_coin_id) if issue.eve_coin_id is not None else None
+        if eve is not None and eve.spent_height == seen.height and _is_eve(eve, seen):
+            puzzle_hash = cat_puzzle_hash(issue.asset_id, issue.receiver)
+            found.append(CoinId(bytes(Coin(bytes32(eve.coin_id), bytes32(puzzle_hash), eve.coin.amount).name())))
+        else:
+            found.append(await _issued_by_others(desk, seen))
+    return found
+
+
+def _is_eve(coin: ChainCoin, seen: IssuedBlock) -> bool:
+    issuance = seen.issuance
+    return bytes(coin.coin.puzzle_hash) == issuance.eve_puzzle_hash and int(coin.coin.amount) == issuance.amount
+
+
+async def _issued_by_others(desk: Desk, seen: IssuedBlock) -> CoinId:
+    """The receiver's coin, found by the registry's own word and the block it stands in.
+
+    Strangers can park coins at the eve coin's puzzle hash: of those spent in that block, the eve coin is the
+    one that is not another's child. Raises NotOnChain if the block has just left the chain.
+    """
+    token, height = seen.issuance.token, seen.height
+    parked = await desk.node.coins_by_puzzle_hashes([seen.issuance.eve_puzzle_hash], end_height=height + 1)
+    candidates = [each for each in parked if each.spent_height == height and _is_eve(each, seen)]
+    ids = {bytes(each.coin_id) for each in candidates}
+    eves = [each for each in candidates if bytes(each.coin.parent_coin_info) not in ids]
+    if len(eves) != 1:
+        raise NotOnChain(f"the eve coin of 0x{token.asset_id.hex()} is not in block {height}: look again")
+    spend = await desk.node.spend(eves[0].coin_id, height)
+    read = read_token_spend(spend, asset_id=token.asset_id, issuance_hash=token.issuance_hash)
     return CoinId(bytes(read.children[0].coin.name()))
 
 

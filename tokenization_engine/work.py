@@ -273,7 +273,7 @@ async def _register(desk: Desk, state: RegistryState, job: Job) -> Job:
 
     A record that was changed under way does not hold up other jobs: the job stays confirmed, with the reason.
     """
-    coins = [await issue.issued_coin(desk, state, each) for each in job.issues]
+    coins = await issue.issued_coins(desk, state, job.issues)
     try:
         with desk.register.writing(job.author) as session:
             for each, coin_id in zip(job.issues, coins, strict=True):

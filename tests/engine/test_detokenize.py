@@ -7,12 +7,13 @@ import pytest
 from chia.types.blockchain_format.program import Program
 from chia_rs import Coin, CoinSpend, SpendBundle
 
-from chain.wire import to_hex
+from climate_wallet.detokenize import DetokenizationRequest
+from climate_wallet.shapes import request_json
 from puzzles.cat import CatSpend, cat_ring, lineage_proof, payment, read_cat_spend, run_tail
 from puzzles.retirement import receipt_coin, seal, write_record
 from puzzles.standard import assert_spent_together, quoted_solution
 from puzzles.unit_block_tail import Token, delta_of, detokenize_solution, retire_solution
-from puzzles.units import CoinId, LauncherId, Mojos, PuzzleHash
+from puzzles.units import AssetId, CoinId, LauncherId, Mojos, PuzzleHash
 from sim.local_chain import LocalChain
 from sim.people import ALICE, BOB
 from tests.engine.register.samples import imported, unit
@@ -77,7 +78,18 @@ async def settle(desk: Desk, chain: LocalChain) -> None:
 
 
 def request_file(bundle: SpendBundle) -> bytes:
-    return json.dumps({"kind": "detokenization_request", "spend_bundle": to_hex(bytes(bundle))}).encode()
+    """The file as the wallet writes it; only the spends in it are believed."""
+    half = DetokenizationRequest(
+        network="simulator0",
+        registry_id=LauncherId(b"\x00" * 32),
+        registry_inner_puzzle_hash=PuzzleHash(b"\x00" * 32),
+        asset_id=AssetId(b"\x00" * 32),
+        units=0,
+        delta=0,
+        coin_id=CoinId(b"\x00" * 32),
+        bundle=bundle,
+    )
+    return json.dumps(request_json(half)).encode()
 
 
 async def take_back(desk: Desk, data: bytes, fee: Mojos = NO_FEE) -> int:

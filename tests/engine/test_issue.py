@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chia_rs import G2Element, SpendBundle
+from chia_rs import CoinSpend, G2Element, SpendBundle
 from chia_rs.sized_bytes import bytes32
 from sqlalchemy import update
 
@@ -18,7 +18,7 @@ from puzzles.cat import cat_puzzle_hash
 from puzzles.errors import SerialsTaken
 from puzzles.issuance import plan_issues
 from puzzles.registry_ledger import conditions_for_issuer
-from puzzles.standard import quoted_solution
+from puzzles.standard import create_coin, quoted_solution
 from puzzles.units import CoinId, LauncherId, Mojos, PuzzleHash
 from sim.local_chain import LocalChain
 from sim.people import ALICE
@@ -442,6 +442,39 @@ async def test_stranger_who_parks_coins_at_the_eve_coins_puzzle_hash_fools_nobod
     assert done.issues[0].eve_coin_id == bytes(eve.name())
     (coin,) = await desk.node.coins_by_hint(ALICE.puzzle_hash)
     assert (coin.coin_id, coin.coin.parent_coin_info) == (done.issues[0].issued_coin_id, bytes32(eve.name()))
+
+
+async def test_block_issued_into_a_strangers_eve_coin_is_registered_as_what_the_receiver_got(
+    desk: Desk, founded: LauncherId, chain: LocalChain
+) -> None:
+    fill(desk, (1, 100))
+    (job,) = await started(desk)
+    await one_round(desk)
+    bundle = job_of(desk, job).bundle
+    assert bundle is not None
+    await chain.farm(1)
+    await chain.reorg(1, keep_transactions=False)
+    state = await desk.look()
+    plan = plan_issues(
+        state.coin(desk.owners(state).owners), state.free.copy(), issue.requests(job_of(desk, job).issues)
+    )
+    coin = await chain.faucet(ALICE.puzzle_hash, Mojos(100_000))
+    pays = ALICE.spend(coin, [create_coin(plan.issues[0].eve_puzzle_hash, plan.issues[0].amount)])
+    registry_spend = next(each for each in bundle.coin_spends if int(each.coin.amount) == 1)
+    own = SpendBundle([registry_spend], await signature_of(desk, registry_spend))
+    eve = plan.issues[0].eve_spend(CoinId(bytes(coin.name())))
+    await desk.node.push(SpendBundle.aggregate([own, ALICE.signed([pays]), SpendBundle([eve], G2Element())]))
+    await chain.farm(2)
+    await one_round(desk)
+    (done,) = job_of(desk, job).issues
+    (got,) = await desk.node.coins_by_hint(ALICE.puzzle_hash)
+    assert done.issued_coin_id == got.coin_id
+    assert got.coin.parent_coin_info == eve.coin.name()
+
+
+async def signature_of(desk: Desk, spend: CoinSpend) -> G2Element:
+    """Our signature of that spend of the registry."""
+    return sign([spend], [signer(desk.keys.own, spend.coin)], desk.keys.private(), desk.network).aggregated_signature
 
 
 async def test_only_a_job_without_a_signed_transaction_is_cancelled(desk: Desk, founded: LauncherId) -> None:
