@@ -23,9 +23,10 @@ from chain.errors import (
     StoreBusy,
     StoreError,
 )
+from chain.forms import Body, Hex32
 from chain.json_values import to_hex
 from chain.serve import StatusTable, make_app
-from chain.wire import Body, Hex32, answer, read_body, read_query
+from chain.wire import answer, read_body, read_query
 from climate_wallet.amounts import whole_units
 from climate_wallet.certificate import certificate_of
 from climate_wallet.detokenize import request_detokenization

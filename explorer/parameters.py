@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from chain.errors import RequestError
+from chain.forms import Body, Hex32
 from chain.network import Network
-from chain.wire import Body, Hex32
 from explorer.answers import Filter
 from explorer.paging import MAX_PAGE
 from puzzles.units import AssetId, LauncherId

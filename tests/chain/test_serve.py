@@ -18,9 +18,10 @@ from aiohttp import web
 
 from chain.door import Door, make_token, read_token, token_for
 from chain.errors import ChainError, NodeDown, RequestError, ServeError
+from chain.forms import Body, Hex32
 from chain.json_values import parse_json, plain
 from chain.serve import make_app, open_door, serve_until_stopped
-from chain.wire import Body, Hex32, answer, read_body, read_query
+from chain.wire import answer, read_body, read_query
 
 
 class Order(Body):
