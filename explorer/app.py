@@ -4,57 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-
-from sqlalchemy import Engine
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from chain.console import show_steps
 from chain.door import token_for
 from chain.node import Node, connect
 from chain.serve import serve_until_stopped
-from chain.settings import NodeSettings, load_settings
+from chain.settings import NodeSettings
 from explorer.api import explorer_app
-from explorer.errors import NotARegistry
+from explorer.opening import opened_index, opened_register, parse_id
 from explorer.service import Service
 from explorer.settings import ExplorerSettings
-from explorer.store import open_index
-from puzzles.units import LauncherId
-from tokenization_engine.register.store import Register
-
-
-def parse_id(text: str) -> LauncherId:
-    """The registry id of 64 hex digits, with or without 0x; raises NotARegistry."""
-    digits = text.strip().removeprefix("0x")
-    try:
-        data = bytes.fromhex(digits)
-    except ValueError:
-        data = b""
-    if len(data) != 32 or len(digits) != 64:
-        raise NotARegistry(f"{text[:80]!r} is not a registry id: expected 64 hex digits, with or without 0x")
-    return LauncherId(data)
-
-
-@contextmanager
-def opened_index(settings: ExplorerSettings, node: NodeSettings) -> Iterator[Engine]:
-    """The index, for the network of these settings."""
-    if not settings.database:
-        settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    index = open_index(settings.database_url, node.chain)
-    try:
-        yield index
-    finally:
-        index.dispose()
-
-
-@contextmanager
-def opened_register(url: str) -> Iterator[Register]:
-    """The register at that URL."""
-    register = Register.open(url)
-    try:
-        yield register
-    finally:
-        register.close()
 
 
 @asynccontextmanager
@@ -76,10 +37,10 @@ async def opened_service(settings: ExplorerSettings, node_settings: NodeSettings
         )
 
 
-def run(settings: ExplorerSettings, *, node_flags: Mapping[str, object]) -> None:
+def run(settings: ExplorerSettings, node_settings: NodeSettings) -> None:
     """Run the daemon until it is stopped; raises what keeps it from starting."""
     show_steps()
-    asyncio.run(serve(settings, load_settings(NodeSettings, **node_flags), ready=_ready))
+    asyncio.run(serve(settings, node_settings, ready=_ready))
 
 
 async def serve(settings: ExplorerSettings, node_settings: NodeSettings, *, ready: Callable[[str], None]) -> None:

@@ -11,13 +11,11 @@ from pydantic import ValidationError
 from chain.console import Output, output_option
 from chain.database import reading
 from chain.errors import RequestError
-from chain.settings import NodeSettings, load_settings
 from chain.wire import first_problem, to_hex
 from explorer.answers import Burn, Holding, Registry, SerialBlock, Statement, Token, Transfer
-from explorer.app import opened_index
 from explorer.lists import LISTS, Listing
+from explorer.opening import index_at_hand, wiring
 from explorer.parameters import PAGING, Parameters
-from explorer.settings import ExplorerSettings
 from explorer.shown import text_of
 from puzzles.units import MOJOS_PER_UNIT
 
@@ -26,19 +24,11 @@ Columns = tuple[str, ...]
 _OPTIONS: dict[str, str] = {"registry_id": "--registry"}
 
 
-def list_commands() -> list[click.Command]:
-    """Every list's command."""
-    return [_command(name, listing) for name, listing in LISTS.items()]
-
-
 def _command(name: str, listing: Listing) -> click.Command:
     @output_option
     def show(out: Output, /, **given: object) -> None:
-        flags = click.get_current_context().find_root().obj or {}
-        settings = load_settings(ExplorerSettings, home=flags.get("home"), database=flags.get("database"))
-        node = load_settings(NodeSettings, url=flags.get("node_url"), network=flags.get("network"))
-        wanted = _parameters(given).checked(listing.filters, node.chain)
-        with opened_index(settings, node) as index, reading(index) as session:
+        wanted = _parameters(given).checked(listing.filters, wiring().node.chain)
+        with index_at_hand() as index, reading(index) as session:
             page = listing.ask(session, wanted)
         columns, row = _TABLES[listing.item]
         rows = [row(item) for item in page.items]
@@ -142,3 +132,7 @@ _TABLES: dict[type[object], tuple[Columns, Callable[[Any], Sequence[object]]]] =
     Transfer: (("block", "units", "from", "to", "asset id"), _transfer_row),
     Statement: (("block", "by", "", "said"), _statement_row),
 }
+
+registries, tokens, issuances, retirements, detokenizations, holders, transfers, statements = (
+    _command(name, listing) for name, listing in LISTS.items()
+)

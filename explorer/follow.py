@@ -73,7 +73,7 @@ class _Round:
     touched: set[AssetId] = field(default_factory=set)
     blocks_read: int = 0
     known: OrderedDict[Height, BlockSpends] = field(default_factory=OrderedDict)
-    """Blocks fetched in this round, the newest used last: coins of one block are often found in several waves."""
+    """Blocks fetched in this round, the newest used last: coins of one block are often found one after another."""
 
 
 async def catch_up(
@@ -115,22 +115,25 @@ async def _check_in_chain(node: Node, until: Mark, peak: Peak) -> None:
 
 
 async def _read_all(this: _Round) -> None:
-    """Wave by wave: what the coins we know made is what we ask for next."""
-    threads = load_threads(this.engine)
-    while threads:
-        seen = await this.node.coins(threads)
-        await _note_missing(this, threads, seen)
-        by_height: dict[Height, dict[CoinId, Thread]] = {}
-        for coin_id, coin in seen.items():
-            if coin.spent_height is not None and coin.spent_height <= this.goal.height:
-                by_height.setdefault(coin.spent_height, {})[coin_id] = threads[coin_id]
-        threads = {}
-        heights = sorted(by_height)
-        for start in range(0, len(heights), BLOCKS_AT_ONCE):
-            wanted = {height: by_height[height] for height in heights[start : start + BLOCKS_AT_ONCE]}
-            threads |= await _read_blocks(this, wanted)
+    """The oldest blocks first: what their coins made is asked for next, so no block is needed again much later."""
+    pending: dict[Height, dict[CoinId, Thread]] = {}
+    await _ask(this, load_threads(this.engine), pending)
+    while pending:
+        wanted = {height: pending.pop(height) for height in sorted(pending)[:BLOCKS_AT_ONCE]}
+        await _ask(this, await _read_blocks(this, wanted), pending)
     if this.blocks_read:
         await _check_goal(this)
+
+
+async def _ask(this: _Round, threads: Mapping[CoinId, Thread], pending: dict[Height, dict[CoinId, Thread]]) -> None:
+    """Ask for these coins, and note those that were spent, by the height of it."""
+    if not threads:
+        return
+    seen = await this.node.coins(threads)
+    await _note_missing(this, threads, seen)
+    for coin_id, coin in seen.items():
+        if coin.spent_height is not None and coin.spent_height <= this.goal.height:
+            pending.setdefault(coin.spent_height, {})[coin_id] = threads[coin_id]
 
 
 async def _check_goal(this: _Round) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, select
 
-from chain.database import writing
+from chain.database import reading, writing
 from chain.node import Node
 from explorer.errors import NotARegistry, NotFollowed
 from explorer.shown import show_bytes
@@ -60,3 +60,15 @@ async def launch_name(node: Node, registry_id: LauncherId) -> str:
     if launch is None:
         raise NotARegistry(f"{not_one}: the coin launched something else")
     return show_bytes(launch.name)
+
+
+def only_registry(index: Engine) -> LauncherId:
+    """The one registry that is followed; raises NotFollowed if there are none or several."""
+    with reading(index) as session:
+        found = session.scalars(select(RegistryRow.registry_id)).all()
+    if len(found) != 1:
+        raise NotFollowed(
+            f"this explorer follows {len(found)} registries: say whose register it is (--registry), since a register "
+            "must never take in the events of a stranger's registry"
+        )
+    return LauncherId(found[0])

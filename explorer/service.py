@@ -7,15 +7,14 @@ import logging
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
-from chain.database import reading
 from chain.errors import ChainError
 from chain.node import Node
-from explorer.errors import ExplorerError, NotFollowed
+from explorer.errors import ExplorerError
 from explorer.follow import catch_up
 from explorer.register_sync import Synced, register_steps
-from explorer.store import RegistryRow
+from explorer.registries import only_registry
 from puzzles.units import LauncherId
 from tokenization_engine.errors import EngineError
 from tokenization_engine.register.store import Register
@@ -76,15 +75,3 @@ class Service:
                 self.problem, pause = f"a fault of the program ({type(error).__name__})", MAX_PAUSE_SECONDS
                 log.exception("unexpected failure while following the chain")
             await asyncio.sleep(pause)
-
-
-def only_registry(index: Engine) -> LauncherId:
-    """The one registry that is followed; raises NotFollowed if there are none or several."""
-    with reading(index) as session:
-        found = session.scalars(select(RegistryRow.registry_id)).all()
-    if len(found) != 1:
-        raise NotFollowed(
-            f"this explorer follows {len(found)} registries: say whose register it is (--registry), since a register "
-            "must never take in the events of a stranger's registry"
-        )
-    return LauncherId(found[0])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from chain.console import Later
 from explorer.cli import main
 from sim.local_chain import LocalChain
 from tests.explorer.world import World, play
@@ -155,3 +156,19 @@ def test_node_that_is_down_ends_in_one_sentence(tmp_path: Path) -> None:
 
     assert result.exit_code == 4
     assert "no node answers" in result.stderr
+
+
+def test_help_says_of_each_command_what_the_command_says_of_itself() -> None:
+    for name, command in main.commands.items():
+        assert isinstance(command, Later)
+        loaded = command.loaded()
+        assert loaded.name == name
+        assert " ".join((loaded.help or "").split()) == command.help
+
+
+def test_help_starts_without_loading_the_chain() -> None:
+    code = "import sys, explorer.cli; print([m for m in ('chia', 'sqlalchemy', 'aiohttp', 'rich') if m in sys.modules])"
+
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert shown.stdout.strip() == "[]"

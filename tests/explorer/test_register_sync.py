@@ -12,8 +12,7 @@ from explorer.audit import audit
 from explorer.errors import NotFollowed
 from explorer.follow import catch_up
 from explorer.register_sync import Synced, sync_register
-from explorer.registries import follow_registry
-from explorer.service import only_registry
+from explorer.registries import follow_registry, only_registry
 from puzzles.fields import PrivateField
 from puzzles.units import LauncherId
 from sim.people import ALICE, BOB

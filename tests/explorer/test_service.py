@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 
 from chain.node import Node, connect
 from chain.settings import NodeSettings, load_settings
-from explorer.app import opened_service, parse_id, serve
+from explorer.app import opened_service, serve
 from explorer.errors import NotARegistry
 from explorer.follow import catch_up
+from explorer.opening import parse_id
 from explorer.registries import follow_registry
 from explorer.service import Service
 from explorer.settings import ExplorerSettings
