@@ -155,7 +155,13 @@ async def build(desk: Desk, state: RegistryState, job: Job) -> Built:
     check_allotted(owners, [issue.block for issue in left])
     registry = state.coin(owners)
     plan = plan_issues(registry, state.free.copy(), requests(left))
-    stranded = await _stranded(desk, job, plan)
+    left_behind = await _left_behind(desk, job)
+    stranded = {
+        issue.eve_puzzle_hash: left_behind[issue.eve_puzzle_hash]
+        for issue in plan.issues
+        if issue.eve_puzzle_hash in left_behind and int(left_behind[issue.eve_puzzle_hash].amount) == int(issue.amount)
+    }
+    lost = sum(int(coin.amount) for coin in left_behind.values()) - sum(int(coin.amount) for coin in stranded.values())
     amount = sum(issue.amount for issue in plan.issues if issue.eve_puzzle_hash not in stranded)
     coins = await desk.choose(Mojos(amount + job.fee))
     spends = await _spends(desk, registry, plan, coins, fee=job.fee, stranded=stranded)
@@ -168,6 +174,7 @@ async def build(desk: Desk, state: RegistryState, job: Job) -> Built:
         bundle=signed.bundle,
         spent_coin_id=CoinId(bytes(registry.coin.name())),
         eve_coin_ids=tuple(eves.get(issue.asset_id, issue.eve_coin_id) for issue in job.issues),
+        note=f"{lost} mojos lie in first coins that the registry has moved past: they are lost" if lost else None,
     )
 
 
@@ -201,17 +208,11 @@ def _eve(issue: PlannedIssue, coins: Sequence[OwnCoin], stranded: Mapping[Puzzle
     return stranded.get(issue.eve_puzzle_hash) or issue.eve_coin(coins[0].coin_id)
 
 
-async def _stranded(desk: Desk, job: Job, plan: IssuePlan) -> dict[PuzzleHash, Coin]:
+async def _left_behind(desk: Desk, job: Job) -> dict[PuzzleHash, Coin]:
     """Eve coins of an earlier transaction of this job that were made and never spent, by puzzle hash."""
     known = [issue.eve_coin_id for issue in job.issues if issue.eve_coin_id is not None]
     found = await desk.node.coins(known) if known else {}
-    fitting = {(issue.eve_puzzle_hash, issue.amount) for issue in plan.issues}
-    return {
-        PuzzleHash(bytes(each.coin.puzzle_hash)): each.coin
-        for each in found.values()
-        if each.spent_height is None
-        and (PuzzleHash(bytes(each.coin.puzzle_hash)), Mojos(int(each.coin.amount))) in fitting
-    }
+    return {PuzzleHash(bytes(each.coin.puzzle_hash)): each.coin for each in found.values() if each.spent_height is None}
 
 
 async def issued_coins(desk: Desk, state: RegistryState, issues: Sequence[Issue]) -> list[CoinId]:

@@ -117,6 +117,8 @@ class Built:
     bundle: SpendBundle
     spent_coin_id: CoinId
     eve_coin_ids: tuple[CoinId | None, ...] = ()
+    note: str | None = None
+    """What its owner should know of it."""
 
 
 def write_down(session: Session, new: NewJob, built: Built | None = None) -> int:
@@ -175,7 +177,7 @@ def set_built(session: Session, job_id: int, expected: bytes | None, built: Buil
             bundle_id=bytes(built.bundle.name()),
             spent_coin_id=built.spent_coin_id,
             seen_height=None,
-            reason=None,
+            reason=None if built.note is None else built.note[:LONGEST_REASON],
         )
         .execution_options(synchronize_session=False)
     )

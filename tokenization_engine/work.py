@@ -242,7 +242,7 @@ async def _push(desk: Desk, job: Job) -> Job:
             else:
                 forget_bundle(session, job, str(error))
         raise
-    if note != job.reason:
+    if note is not None and note != job.reason:
         with desk.register.writing(desk.settings.author) as session:
             set_note(session, job, note)
     desk.on_step("pushed", job)

@@ -385,6 +385,23 @@ async def test_eve_coin_left_behind_is_used_by_the_next_transaction(
     assert job_of(desk, job).state == State.REGISTERED
 
 
+async def test_eve_coin_that_the_registry_moved_past_is_reported_and_the_block_issued_anew(
+    desk: Desk, founded: LauncherId, chain: LocalChain, other: Desk
+) -> None:
+    fill(desk, (1, 100))
+    (job,) = await started(desk)
+    await one_round(desk)
+    await chain.farm(1)
+    await chain.reorg(1, keep_transactions=False)
+    await leave_eve_behind(desk, job, chain)
+    await move_on(other, founded, chain, first=501)
+    await one_round(desk)
+    assert job_of(desk, job).reason == "100000 mojos lie in first coins that the registry has moved past: they are lost"
+    await chain.farm(2)
+    await one_round(desk)
+    assert job_of(desk, job).state == State.REGISTERED
+
+
 async def leave_eve_behind(desk: Desk, job: Job, chain: LocalChain) -> None:
     """The funding of the job without the rest: what our own bundles never allow, done by hand."""
     state = await desk.look()
