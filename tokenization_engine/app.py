@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,11 +28,6 @@ class Wiring:
     ask_passphrase: Callable[[], str] | None = None
     """How to ask for the keychain's passphrase if it has one."""
 
-    @property
-    def author(self) -> str:
-        """Who writes, for the audit trail."""
-        return self.engine.author or getpass.getuser()
-
 
 @asynccontextmanager
 async def open_desk(wiring: Wiring, *, on_step: OnStep = nobody_watches) -> AsyncIterator[Desk]:
@@ -50,7 +44,7 @@ async def open_desk(wiring: Wiring, *, on_step: OnStep = nobody_watches) -> Asyn
                     register=register,
                     node=node,
                     keys=keys,
-                    settings=wiring.engine.model_copy(update={"author": wiring.author}),
+                    settings=wiring.engine.model_copy(update={"author": wiring.engine.writer}),
                     fees=wiring.fees,
                     on_step=on_step,
                 )

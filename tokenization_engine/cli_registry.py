@@ -10,13 +10,15 @@ import click
 from rich.console import Console
 
 from chain.console import Output, output_option
-from chain.wire import plain, to_hex
+from chain.json_values import plain, to_hex
 from climate_wallet.cli_keys import keys_create, keys_list, keys_restore
 from puzzles.units import UnitBlock
 from tokenization_engine import create, rotate
+from tokenization_engine.cli_desk import carry_out, with_desk
+from tokenization_engine.cli_options import FILE, fee_given, fee_options, read_registry_id
 from tokenization_engine.desk import Desk
 from tokenization_engine.errors import OrderInvalid, OwnersInvalid
-from tokenization_engine.exits import carry_out, fee_given, fee_options, read_registry_id, with_desk
+from tokenization_engine.job_views import job_view
 from tokenization_engine.journal import Kind
 from tokenization_engine.orders import Order, read_file, read_order, read_signature, sign_order
 from tokenization_engine.owners import (
@@ -28,9 +30,7 @@ from tokenization_engine.owners import (
     parse_allotment,
     parse_key,
 )
-from tokenization_engine.views import job_view, registry_view
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
+from tokenization_engine.registry_views import registry_view
 
 
 def owner_options(command: Any) -> Any:
@@ -208,7 +208,7 @@ def rotate_group() -> None:
 @rotate_group.command("prepare")
 @owner_options
 @click.option("--any-serials", is_flag=True, help="Lift the issuer's allotment.")
-@click.option("--output", "target", type=_FILE, required=True, help="File for the order.")
+@click.option("--output", "target", type=FILE, required=True, help="File for the order.")
 @fee_options
 @output_option
 def rotate_prepare(
@@ -254,8 +254,8 @@ def rotate_prepare(
 
 
 @rotate_group.command("sign")
-@click.argument("order_file", type=_FILE)
-@click.option("--output", "target", type=_FILE, required=True, help="File for the signatures.")
+@click.argument("order_file", type=FILE)
+@click.option("--output", "target", type=FILE, required=True, help="File for the signatures.")
 @output_option
 def rotate_sign(out: Output, order_file: Path, target: Path) -> None:
     """Sign an order with every key of this machine's that the governor names; shows first what it says."""
@@ -274,8 +274,8 @@ def rotate_sign(out: Output, order_file: Path, target: Path) -> None:
 
 
 @rotate_group.command("attach")
-@click.argument("order_file", type=_FILE)
-@click.argument("signature_files", type=_FILE, nargs=-1, required=True)
+@click.argument("order_file", type=FILE)
+@click.argument("signature_files", type=FILE, nargs=-1, required=True)
 @fee_options
 @output_option
 def rotate_attach(

@@ -13,7 +13,7 @@ from chia.types.blockchain_format.program import Program
 from chia_rs import CoinSpend, SpendBundle
 
 from chain.errors import RequestError
-from chain.wire import parse_json, to_hex
+from chain.json_values import parse_json, to_hex
 from climate_wallet.errors import BuildError
 from puzzles.cat import MAX_COST, TAIL_MARKER, list_items, read_cat_spend
 from puzzles.errors import MalformedSpend, UnitsError

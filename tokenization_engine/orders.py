@@ -16,8 +16,8 @@ from chia.types.blockchain_format.program import Program
 from chia_rs import AugSchemeMPL, G2Element
 
 from chain.errors import RequestError, SettingsError
+from chain.json_values import parse_json, to_hex
 from chain.network import Network, network_named
-from chain.wire import parse_json, to_hex
 from puzzles.owners import order_puzzle
 from puzzles.registry_ledger import next_coin_condition
 from puzzles.units import CoinId, LauncherId

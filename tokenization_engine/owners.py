@@ -18,7 +18,7 @@ from chia.wallet.puzzles.p2_delegated_puzzle_or_hidden_puzzle import (
 )
 from chia_rs import G1Element
 
-from chain.wire import to_hex
+from chain.json_values import to_hex
 from puzzles.errors import PuzzleError
 from puzzles.owners import allotment_puzzle, governor_by_message_puzzle
 from puzzles.registry_ledger import Owners

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import ClassVar
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from chain.settings import Settings
+from chain.config import Settings
 
 
 class EngineSettings(Settings):
@@ -28,3 +29,8 @@ class EngineSettings(Settings):
     """Seconds between two looks at the chain while waiting."""
     wait_seconds: float = Field(900.0, gt=0)
     """Longest wait for the chain; the journal goes on later."""
+
+    @property
+    def writer(self) -> str:
+        """Who writes, for the audit trail."""
+        return self.author or getpass.getuser()

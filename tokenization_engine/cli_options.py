@@ -1,0 +1,60 @@
+"""Options that several commands share, and the reading of what they give."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from climate_wallet.amounts import parse_xch
+from climate_wallet.errors import AmountError
+from puzzles.units import LauncherId, Mojos
+from tokenization_engine.errors import NotARegistry
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+"""A file named in an argument or option."""
+
+_FEE_OPTIONS = (
+    click.option("--fee", "fee_xch", help="Fee of each transaction in XCH; the node's estimate if not given."),
+    click.option("--fee-mojos", type=click.IntRange(min=0), help="Fee in mojos, instead of --fee."),
+    click.option("--wait", is_flag=True, help="Wait until it is confirmed and the register follows."),
+)
+
+
+def fee_options(command: Any) -> Any:
+    """Decorator: --fee, --fee-mojos and --wait."""
+    for option in reversed(_FEE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def fee_given(fee_xch: str | None, fee_mojos: int | None) -> Mojos | None:
+    """The fee in mojos, or None for the node's estimate; raises AmountError."""
+    if fee_xch is not None and fee_mojos is not None:
+        raise AmountError("the fee is given twice: use --fee or --fee-mojos")
+    return parse_xch(fee_xch) if fee_xch is not None else None if fee_mojos is None else Mojos(fee_mojos)
+
+
+def filter_options(command: Any) -> Any:
+    """Decorator: which units."""
+    for option in reversed(
+        (
+            click.option("--project", help="CAD Trust id, registry's id or local name of the project."),
+            click.option("--vintage", type=int, help="Vintage year."),
+            click.option("--status", help="Unit status, such as Held."),
+            click.option("--series", help="Series of the serial numbers."),
+            click.option("--text", help="A text in project, owner, tags, serial or asset id."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def read_registry_id(text: str) -> LauncherId:
+    """A registry id, 0x and 64 hex digits; raises NotARegistry for another text."""
+    match = re.fullmatch(r"(?:0x)?([0-9a-fA-F]{64})", text.strip(), re.ASCII)
+    if match is None:
+        raise NotARegistry(f"{text[:100]!r} is not the id of a registry: expected 0x and 64 hex digits")
+    return LauncherId(bytes.fromhex(match[1]))
