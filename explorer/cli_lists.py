@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from chain.console import Output, output_option
 from chain.database import reading
 from chain.errors import RequestError
-from chain.wire import first_problem, to_hex
+from chain.forms import first_problem
+from chain.json_values import to_hex
 from explorer.answers import Burn, Holding, Registry, SerialBlock, Statement, Token, Transfer
 from explorer.lists import LISTS, Listing
 from explorer.opening import index_at_hand, wiring

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Engine, delete, select
 
 from chain.database import reading, writing
-from chain.node import Node
 from explorer.errors import NotARegistry, NotFollowed
 from explorer.shown import show_bytes
 from explorer.store import RegistryRow, SeenTokenRow, take_lock
 from puzzles.errors import PuzzleError
 from puzzles.registry_ledger import read_launch
 from puzzles.units import CoinId, LauncherId
+
+if TYPE_CHECKING:
+    from chain.node import Node
 
 LABEL_LENGTH = 100
 
