@@ -183,3 +183,26 @@ async def test_reading_again_changes_nothing(world: World, node: Node, index: En
 
     assert done.blocks_read == 0
     assert dumped(index, registry.registry_id) == before
+
+
+async def test_index_that_looks_through_new_blocks_equals_one_built_fresh(
+    world: World, node: Node, index: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with very many coins: what a few new blocks removed is asked for, and not the coins."""
+    monkeypatch.setattr(follow, "BATCH", 0.01)
+    registry = await world.launch()
+    await follow_registry(node, index, registry.registry_id)
+    await catch_up(node, index)
+    (held,) = await registry.issue(unit_block(1, 100))
+    await catch_up(node, index)
+    mine, yours = await world.send(held, (ALICE, 60), (BOB, 40))
+    await world.retire(mine, 60, is_sealed=False)
+    await catch_up(node, index)
+    await world.chain.reorg(2)
+    await catch_up(node, index)
+    await world.chain.farm(2)
+    await catch_up(node, index)
+    await registry.take_back(yours, 1)
+    await catch_up(node, index)
+
+    assert dumped(index, registry.registry_id) == await rebuilt(node, tmp_path, registry.registry_id)
