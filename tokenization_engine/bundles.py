@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from chia.types.blockchain_format.program import Program
 from chia_rs import AugSchemeMPL, CoinSpend, G2Element, SpendBundle
@@ -17,11 +16,8 @@ from chia_rs import AugSchemeMPL, CoinSpend, G2Element, SpendBundle
 from chain.fees import cost_of, fee_for
 from climate_wallet.errors import BuildError
 from climate_wallet.spends import Checked, OwnCoin, Payment, check, pay_xch, sign
-from puzzles.standard import assert_coin_announcement
 from puzzles.units import CoinId, Mojos
 from tokenization_engine.desk import Desk
-
-CREATE_COIN_ANNOUNCEMENT = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,20 +26,6 @@ class Signed:
 
     bundle: SpendBundle
     checked: Checked
-
-
-def announce(message: bytes) -> Program:
-    """CREATE_COIN_ANNOUNCEMENT: what the issuer says, for the funding coin to assert."""
-    return Program.to([CREATE_COIN_ANNOUNCEMENT, message])
-
-
-def assert_announced(coin_id: CoinId, message: bytes) -> Program:
-    """ASSERT_COIN_ANNOUNCEMENT of it: the funding holds only with that coin's spend, and only if it says this.
-
-    More than ASSERT_CONCURRENT_SPEND: another spend of the same coin, such as a governor's order that anyone
-    may attach, cannot take the funding along.
-    """
-    return assert_coin_announcement(sha256(coin_id + message).digest())
 
 
 async def pay(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chia.types.blockchain_format.program import Program
 from chia_rs import Coin, CoinSpend
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
@@ -25,10 +24,10 @@ from puzzles.issuance import IssuePlan, IssueRequest, PlannedIssue, plan_issues
 from puzzles.owners import read_allotment
 from puzzles.recognise import read_token_spend
 from puzzles.registry_ledger import Owners, RegistryCoin, conditions_for_issuer
-from puzzles.standard import quoted_solution
+from puzzles.standard import assert_spent_together, quoted_solution
 from puzzles.unit_block_tail import token_of
 from puzzles.units import CoinId, LauncherId, Mojos, PuzzleHash, UnitBlock
-from tokenization_engine.bundles import announce, assert_announced, finish, pay, unsigned_cost
+from tokenization_engine.bundles import finish, pay, unsigned_cost
 from tokenization_engine.desk import Desk, signer
 from tokenization_engine.errors import NothingToDo, OutsideAllotment
 from tokenization_engine.journal import Built, Issue, Job
@@ -187,19 +186,25 @@ async def _spends(
     fee: Mojos,
     stranded: Mapping[PuzzleHash, Coin] = NONE_STRANDED,
 ) -> list[CoinSpend]:
-    """The registry's spend, the funding of new eve coins, and the eve coins' spends."""
+    """The registry's spend, the funding of new eve coins, and the eve coins' spends.
+
+    The funding asserts the spend of each eve coin, which only the ledger's message for it allows: no other spend of
+    the registry can take the funding along, and nobody's coin parked at an eve coin's puzzle hash can take its place.
+    """
     conditions = [issue.condition for issue in plan.issues]
-    message = bytes(Program.to(conditions).get_tree_hash())
-    signed = quoted_solution(conditions_for_issuer(conditions, registry.owners, [announce(message)]))
+    signed = quoted_solution(conditions_for_issuer(conditions, registry.owners))
+    eve_coins = [_eve(issue, coins, stranded) for issue in plan.issues]
     payments = [
         Payment(puzzle_hash=issue.eve_puzzle_hash, amount=issue.amount)
         for issue in plan.issues
         if issue.eve_puzzle_hash not in stranded
     ]
-    funding = await pay(
-        desk, coins, payments, fee=fee, extra=[assert_announced(CoinId(bytes(registry.coin.name())), message)]
-    )
-    eves = [issue.eve_spend(CoinId(bytes(_eve(issue, coins, stranded).parent_coin_info))) for issue in plan.issues]
+    paid_for = [assert_spent_together(CoinId(bytes(coin.name()))) for coin in eve_coins]
+    funding = await pay(desk, coins, payments, fee=fee, extra=paid_for)
+    eves = [
+        issue.eve_spend(CoinId(bytes(coin.parent_coin_info)))
+        for issue, coin in zip(plan.issues, eve_coins, strict=True)
+    ]
     return [registry.spend_as_issuer(signed), *funding, *eves]
 
 

@@ -439,7 +439,7 @@ async def test_funding_cannot_go_along_with_another_spend_of_the_registry(
     other = registry.spend_as_issuer(quoted_solution(conditions_for_issuer([], registry.owners)))
     own = sign([other], [signer(desk.keys.own, registry.coin)], desk.keys.private(), desk.network)
     stolen = SpendBundle([*own.coin_spends, *funding], G2Element())
-    with pytest.raises(PushRefused, match="announcement that no other makes"):
+    with pytest.raises(PushRefused, match="another coin spent beside it that is not"):
         await desk.node.push(stolen)
 
 
