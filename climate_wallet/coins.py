@@ -16,9 +16,13 @@ from chain.database import reading
 from climate_wallet.book import AddressBook
 from climate_wallet.errors import BuildError
 from climate_wallet.journal import promised
+from climate_wallet.selection import looked_at
 from climate_wallet.spends import NOTHING, OwnCoin
 from climate_wallet.store import CoinRow
 from puzzles.units import AssetId, Height, Mojos, PuzzleHash
+
+FEW_BY_ID = 500
+"""Most coins that are asked for by their ids; of more, all of the kind are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +47,29 @@ class Amounts:
         return Mojos(self.confirmed - self.promised)
 
 
-def purse(book: AddressBook, asset_id: AssetId | None) -> Purse:
-    """The coins of one token, or of XCH (None)."""
+def purse(book: AddressBook, asset_id: AssetId | None, *, enough_for: Mojos | None = None) -> Purse:
+    """The coins of one token, or of XCH (None).
+
+    With `enough_for`, only the largest ones: as many as selection looks at to pay that amount, all if they do
+    not hold it. A wallet of many small coins then builds few of them.
+    """
     kind = CoinRow.asset_id.is_(None) if asset_id is None else CoinRow.asset_id == asset_id
+    unspent = (CoinRow.spent_height.is_(None), kind)
     with reading(book.engine) as session:
         held = promised(session)
-        rows = session.scalars(select(CoinRow).where(CoinRow.spent_height.is_(None), kind)).all()
-        free = tuple(_own_coin(row, book) for row in rows if row.coin_id not in held)
-        return Purse(spendable=free, promised=Mojos(sum(row.amount for row in rows if row.coin_id in held)))
+        found = session.execute(select(CoinRow.coin_id, CoinRow.amount).where(*unspent)).all()
+        free = sorted((-amount, coin_id) for coin_id, amount in found if coin_id not in held)
+        if enough_for is not None:
+            free = free[: looked_at([-amount for amount, _ in free], enough_for)]
+        wanted = {coin_id for _, coin_id in free}
+        query = select(CoinRow).where(*unspent)
+        if len(wanted) <= FEW_BY_ID:
+            query = query.where(CoinRow.coin_id.in_(wanted))
+        rows = session.scalars(query).all()
+        return Purse(
+            spendable=tuple(_own_coin(row, book) for row in rows if row.coin_id in wanted),
+            promised=Mojos(sum(amount for coin_id, amount in found if coin_id in held)),
+        )
 
 
 def amounts(engine: Engine) -> dict[AssetId | None, Amounts]:

@@ -64,6 +64,14 @@ async def choose_token(coins: Sequence[OwnCoin], amount: Mojos, *, promised: Moj
         raise NotEnoughUnits(_too_scattered("this token"), wanted=amount, found=found) from error
 
 
+def looked_at(amounts: Sequence[int], amount: int) -> int:
+    """How many of these coins, largest first, are looked at to pay that amount; all if they do not hold it."""
+    count = FEW_INPUTS
+    while count < len(amounts) and sum(amounts[:count]) < amount:
+        count *= 2
+    return count
+
+
 def _too_scattered(what: str) -> str:
     return f"the amount lies in too many small coins of {what} for one transaction: move less at a time"
 
@@ -73,10 +81,7 @@ async def _choose(coins: Sequence[OwnCoin], amount: Mojos) -> list[OwnCoin]:
     same.
     """
     ordered = sorted(coins, key=lambda coin: (-coin.amount, coin.coin_id))
-    count = FEW_INPUTS
-    while total(ordered[:count]) < amount:
-        count *= 2
-    pool = ordered[:count]
+    pool = ordered[: looked_at([coin.amount for coin in ordered], amount)]
     by_id = {coin.coin_id: coin for coin in pool}
     chosen = await select_coins(
         uint128(total(pool)), DEFAULT_COIN_SELECTION_CONFIG, _records(pool), {}, log, uint128(amount)

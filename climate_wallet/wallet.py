@@ -83,14 +83,14 @@ class Wallet:
 
     async def token_coins(self, asset_id: AssetId, amount: Mojos) -> list[OwnCoin]:
         """Coins of a token that hold the amount, largest first; raises UnknownToken or NotEnoughUnits."""
-        held = purse(self.book, asset_id)
+        held = purse(self.book, asset_id, enough_for=amount)
         if not held.spendable and not held.promised:
             raise UnknownToken(f"the wallet holds nothing of the token 0x{asset_id.hex()}: see its balances")
         return await choose_token(held.spendable, amount, promised=held.promised)
 
     async def xch_coins(self, amount: Mojos) -> list[OwnCoin]:
         """XCH coins that hold the amount, largest first; raises NotEnoughFunds."""
-        held = purse(self.book, None)
+        held = purse(self.book, None, enough_for=amount)
         return await choose_xch(held.spendable, amount, promised=held.promised)
 
     async def estimate_fee(self, cost: int) -> Mojos:
