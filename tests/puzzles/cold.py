@@ -53,6 +53,11 @@ class ColdGovernor:
         solution = governor_by_message_solution(self.keeper.puzzle_hash, order)
         return registry.spend_as_governor(self.puzzle, solution)
 
+    def go_on(self) -> None:
+        """Follow the cold coin to the next one, once its spend is in a block."""
+        self._lineage = lineage_of(self.coin, self.keeper.puzzle_hash)
+        self.coin = Coin(self.coin.name(), bytes32(self.puzzle_hash), uint64(1))
+
     def signature(self, spend: CoinSpend) -> G2Element:
         """What the cold key signed, once, before any registry coin was known."""
         return sign([spend], self.keeper)

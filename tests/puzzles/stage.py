@@ -438,10 +438,15 @@ class Stage:
         return [issuing.held(owner.puzzle, number) for number in range(len(blocks))]
 
     def move(
-        self, spend: CoinSpend, *people: Person, beside: Sequence[CoinSpend] = (), owners: Owners | None = None
+        self,
+        spend: CoinSpend,
+        *people: Person,
+        beside: Sequence[CoinSpend] = (),
+        owners: Owners | None = None,
+        also: G2Element = NO_SIGNATURE,
     ) -> None:
         """Push a spend of the registry that issues nothing, and follow it."""
-        self.chain.push(bundle([spend, *beside], *people))
+        self.chain.push(bundle([spend, *beside], *people, also=also))
         self.owners = owners or self.owners
         self.registry = self.registry.child(self.registry.root, self.owners)
 
