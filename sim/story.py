@@ -10,6 +10,7 @@ import asyncio
 import json
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -383,20 +384,18 @@ class Story:
         explorer = self.actors["auditor"].start("climate-explorer", "start", log=self.folder / "explorer.log")
         self.open.callback(explorer.stop)
         explorer.ready("listens on")
-        table = Table("what", "where", box=None, pad_edge=False)
-        table.add_row("explorer: page, JSON API", f"http://127.0.0.1:{self.ports['explorer']}/")
-        table.add_row("its OpenAPI document", f"http://127.0.0.1:{self.ports['explorer']}/openapi.json")
-        table.add_row("chain: faucet, full node's RPC", f"{self.url}/")
-        for name in ("developer", "buyer"):
-            table.add_row(
-                f"wallet of the {name}: http://127.0.0.1:{self.ports[name]}",
-                f"{self._exports(name, 'CARBON_WALLET_HOME', 'CARBON_WALLET_PORT')} climate-wallet balances",
-            )
-        table.add_row(
-            "the register",
-            f"{self._exports('registry', 'CARBON_ENGINE_DATABASE')} tokenization-engine units list",
-        )
-        self.console.print(table, soft_wrap=True)
+        explorer_url = f"http://127.0.0.1:{self.ports['explorer']}"
+        register = self.actors["registry"].environment["CARBON_ENGINE_DATABASE"]
+        lines = [
+            ("the explorer's page", f"{explorer_url}/"),
+            ("its API", f"{explorer_url}/v1/retirements, described at {explorer_url}/openapi.json"),
+            ("the chain's faucet", f"{self.url}/"),
+            ("the buyer's wallet", self._by_hand("climate-wallet", "buyer") + " balances"),
+            ("the developer's wallet", self._by_hand("climate-wallet", "developer") + " balances"),
+            ("the register", f"{Path(sys.executable).parent}/tokenization-engine --database {register} units list"),
+        ]
+        for what, where in lines:
+            self.console.print(f"[bold]{what:22}[/bold] {where}", soft_wrap=True)
         self.console.print("Ctrl-C stops everything.")
         try:
             while True:
@@ -404,8 +403,10 @@ class Story:
         except KeyboardInterrupt:
             self.console.print("Stopping.")
 
-    def _exports(self, who: str, *names: str) -> str:
-        return " ".join(f"{name}={self.actors[who].environment[name]}" for name in names)
+    def _by_hand(self, program: str, who: str) -> str:
+        """How to call that wallet from a shell."""
+        home = self.actors[who].environment["CARBON_WALLET_HOME"]
+        return f"{Path(sys.executable).parent}/{program} --home {home} --port {self.ports[who]}"
 
 
 def retirement_cells(row: Any) -> tuple[str, str, str, str]:
