@@ -76,6 +76,8 @@ class _Round:
     blocks_read: int = 0
     known: OrderedDict[Height, BlockSpends] = field(default_factory=OrderedDict)
     """Blocks fetched in this round, the newest used last: coins of one block are often found one after another."""
+    spent_at: dict[CoinId, Height] = field(default_factory=dict)
+    """The coins that those blocks spent."""
 
 
 async def catch_up(
@@ -171,16 +173,29 @@ async def _check_goal(this: _Round) -> None:
 
 
 async def _read_blocks(this: _Round, wanted: Mapping[Height, Mapping[CoinId, Thread]]) -> dict[CoinId, Thread]:
-    """Fetch, read and write these blocks; the coins to follow from there."""
+    """Fetch, read and write these blocks, oldest first; the coins to follow from there.
+
+    A coin made here and spent in a block at hand is read at once: nobody need ask the node where it went.
+    """
     blocks = await asyncio.gather(*(_fetch(this, height, spent) for height, spent in wanted.items()))
-    changes = [read_block(block, wanted[block.height]) for block in blocks]
-    write_changes(this.engine, changes, generation=this.generation)
+    at_hand = {**this.known, **{block.height: block for block in blocks}}
+    todo = {height: dict(spent) for height, spent in wanted.items()}
+    changes: list[Changes] = []
     threads: dict[CoinId, Thread] = {}
-    for each in changes:
-        threads |= each.threads
+    while todo:
+        height = min(todo)
+        each = read_block(at_hand[height], todo.pop(height))
+        for coin_id, thread in each.threads.items():
+            spent_height = this.spent_at.get(coin_id)
+            if spent_height in at_hand:
+                todo.setdefault(spent_height, {})[coin_id] = thread
+            else:
+                threads[coin_id] = thread
+        changes.append(each)
         this.touched |= _tokens(each)
-        this.blocks_read += 1
-    this.progress(blocks[-1].height)
+    write_changes(this.engine, changes, generation=this.generation)
+    this.blocks_read += len(changes)
+    this.progress(changes[-1].block.height)
     return threads
 
 
@@ -195,13 +210,21 @@ async def _fetch(this: _Round, height: Height, spent: Mapping[CoinId, Thread]) -
     block = this.known.get(height)
     if block is None or (needed and not block.spends):
         block = await _asked(this, height, has_spends=bool(needed))
-    this.known[height] = block
+        _keep(this, block)
     this.known.move_to_end(height)
-    while sum(len(each.spends) for each in this.known.values()) > SPENDS_KEPT and len(this.known) > 1:
-        this.known.popitem(last=False)
     if any(coin_id not in block.spends for coin_id in needed):
         raise ChainMoved
     return block
+
+
+def _keep(this: _Round, block: BlockSpends) -> None:
+    """Keep a block at hand, and no more spends in all than SPENDS_KEPT."""
+    this.known[block.height] = block
+    this.spent_at |= dict.fromkeys(block.spends, block.height)
+    while len(this.spent_at) > SPENDS_KEPT and len(this.known) > 1:
+        _, oldest = this.known.popitem(last=False)
+        for coin_id in oldest.spends:
+            this.spent_at.pop(coin_id, None)
 
 
 async def _asked(this: _Round, height: Height, *, has_spends: bool) -> BlockSpends:
