@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,7 @@ def demo(*, serve: bool, folder: Path) -> None:
     """Tell the whole story on a new chain: register, tokens, a sale, retirements, audit, certificate, refusals."""
     from sim.story import Story  # noqa: PLC0415 - only this command needs it
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what was started is stopped
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH_IN_A_FILE)

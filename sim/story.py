@@ -7,21 +7,17 @@ forgeries, which no program of ours would make, are built here.
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
-from rich.console import Console
 from rich.table import Table
 
 from chain.errors import PushRefused
@@ -31,29 +27,23 @@ from chain.submit import push
 from puzzles.units import CoinId, LauncherId
 from sim.errors import ProgramFailed
 from sim.forgeries import double_issuance, newest_coin, over_retirement, wallet_keys
-from sim.programs import Actor, command_line
+from sim.programs import Actor
+from sim.telling import XCH, Telling, short
 
 REGISTER_FILE = Path(str(files("sim") / "data" / "dagachhu.json"))
 REGISTRY_NAME = "Royal Kingdom of Bhutan"
-XCH = 10**12
 FEE = "1000000"
 FEES = ("--fee-mojos", FEE)
 
 
 @dataclass(kw_only=True)
-class Story:
-    """One telling: where it writes, what it has learnt on the way, and who is in it."""
+class Story(Telling):
+    """One telling of it, and what was learnt on the way."""
 
-    folder: Path
-    console: Console
     is_serving: bool
-    url: str = ""
-    registry_id: str = ""
     began: float = field(default_factory=time.monotonic)
     open: ExitStack = field(default_factory=ExitStack)
-    actors: dict[str, Actor] = field(default_factory=dict)
     mnemonics: dict[str, str] = field(default_factory=dict)
-    ports: dict[str, int] = field(default_factory=dict)
 
     def tell(self) -> None:
         """Tell it from the first chapter to the last."""
@@ -284,33 +274,6 @@ class Story:
         home.mkdir(parents=True)
         return Actor(name=name, environment=environment)
 
-    def _new_key(self, name: str) -> str:
-        """The 24 words of a new key in that actor's own keychain."""
-        program = "climate-wallet" if name in {"developer", "buyer"} else "tokenization-engine"
-        return str(self._ask(name, program, "keys", "create", "--label", name)["mnemonic"])
-
-    def _trust_registry(self, name: str) -> None:
-        self._ask(name, "climate-wallet", "registry", "add", self.registry_id)
-
-    def _ask(self, who: str, program: str, *arguments: str) -> Any:
-        return self.actors[who].ask(program, *arguments)
-
-    def _do(self, who: str, program: str, *arguments: str) -> Any:
-        """Show the command as its user would type it, and run it."""
-        self._show(who, program, *arguments)
-        with self._working(f"{program} {arguments[0]}"):
-            return self._ask(who, program, *arguments)
-
-    def _show(self, who: str, program: str, *arguments: str) -> None:
-        self.console.print(f"[dim]{who} $[/dim] {command_line(program, arguments)}", soft_wrap=True, highlight=False)
-
-    def _refused(self, who: str, program: str, *arguments: str) -> None:
-        self._show(who, program, *arguments)
-        answer = self.actors[who].run(program, *arguments)
-        if not answer.exit_code:
-            raise ProgramFailed(f"`{command_line(program, arguments)}` should have been refused")
-        self.console.print(f"  [bold red]refused[/bold red] (exit code {answer.exit_code}): {answer.refusal}")
-
     async def _forge(self, token: str) -> tuple[str, str]:
         """What the node answers to the two forged bundles."""
         settings = NodeSettings(url=self.url, network="simulator0")
@@ -327,57 +290,6 @@ class Story:
             again = double_issuance(registry, issued[0], richest, keys, network)
             beyond = await over_retirement(node, by_id[token], CoinId(bytes.fromhex(coin_id[2:])), keys, network)
             return await refusal(node, again), await refusal(node, beyond)
-
-    def _fund(self, who: str, address: str) -> None:
-        self._ask(who, "climate-sim", "faucet", address, str(XCH), "--url", self.url)
-
-    def _token(self, who: str, series: str) -> Any:
-        return next(token for token in self._holdings(who)["tokens"] if token["series"] == series)
-
-    def _until(self, who: str, holds: Callable[[Any], bool]) -> None:
-        """Wait until the wallet's balances are as they must be."""
-        end = time.monotonic() + 30
-        while not holds(self._holdings(who)):
-            if time.monotonic() > end:
-                raise ProgramFailed(f"the wallet of {who} did not see what it was sent")
-            time.sleep(0.1)
-
-    def _holdings(self, who: str) -> Any:
-        """The balances as the wallet's daemon answers them."""
-        token = (Path(self.actors[who].environment["CARBON_WALLET_HOME"]) / "token").read_text().strip()
-        url = f"http://127.0.0.1:{self.ports[who]}/v1/balances"
-        request = Request(url, headers={"Authorization": f"Bearer {token}"})
-        with urlopen(request, timeout=30) as answer:  # noqa: S310 - our own daemon
-            return json.load(answer)
-
-    def _balances(self, who: str) -> None:
-        self._show(who, "climate-wallet", "balances")
-        table = Table("units", "project", "vintage", "of block", box=None, pad_edge=False)
-        table.columns[0].justify = "right"
-        for token in self._holdings(who)["tokens"]:
-            metadata = token["metadata"]
-            block = f"{token['series']}-{token['first']} to {token['last']}"
-            table.add_row(f"{token['units']:,}", metadata["project_name"], metadata["vintage_year"], block)
-        self.console.print(table)
-
-    def _units(self, units: list[Any]) -> None:
-        table = Table("serials", "units", "vintage", "status", "owner", "token", box=None, pad_edge=False)
-        table.columns[1].justify = "right"
-        for unit in units:
-            table.add_row(
-                f"{unit['series']}-{unit['first']} to {unit['last']}",
-                f"{unit['unitCount']:,}",
-                str(unit["vintageYear"]),
-                unit["unitStatus"],
-                unit.get("unitOwner") or "",
-                short(unit.get("marketplaceIdentifier") or ""),
-            )
-        self.console.print(table)
-
-    @contextmanager
-    def _working(self, what: str) -> Iterator[None]:
-        with self.console.status(f"[dim]{what} ...", spinner="dots"):
-            yield
 
     def _serve(self) -> None:
         """Leave everything running until Ctrl-C."""
@@ -403,11 +315,6 @@ class Story:
         except KeyboardInterrupt:
             self.console.print("Stopping.")
 
-    def _by_hand(self, program: str, who: str) -> str:
-        """How to call that wallet from a shell."""
-        home = self.actors[who].environment["CARBON_WALLET_HOME"]
-        return f"{Path(sys.executable).parent}/{program} --home {home} --port {self.ports[who]}"
-
 
 def retirement_cells(row: Any) -> tuple[str, str, str, str]:
     """A retirement of the explorer's answer as cells of a table."""
@@ -428,11 +335,6 @@ async def refusal(node: Any, bundle: Any) -> str:
     except PushRefused as error:
         return error.code
     raise ProgramFailed("the chain took a bundle that breaks a promise")
-
-
-def short(text: str) -> str:
-    """An id's beginning and end."""
-    return f"{text[:10]}...{text[-6:]}" if len(text) > 20 else text
 
 
 def free_port() -> int:
