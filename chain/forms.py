@@ -6,6 +6,7 @@ never the value, which may be a secret. Apart from `chain.wire`, for those who c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
@@ -14,11 +15,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, Va
 from chain.errors import RequestError
 from chain.json_values import to_hex
 
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
+
 
 def _bytes_from_hex(value: object) -> object:
     if isinstance(value, str):
         if not value.startswith("0x"):
             raise ValueError("expected hex that starts with 0x")
+        if not _HEX.fullmatch(value, 2):
+            raise ValueError("expected 0x and pairs of hex digits")
         return bytes.fromhex(value[2:])
     return value
 

@@ -13,6 +13,9 @@ from typing import Protocol, runtime_checkable
 
 from chain.errors import RequestError
 
+MAX_DIGITS = 1000
+"""Most digits of a whole number at a door: far more than any amount has."""
+
 
 @runtime_checkable
 class Model(Protocol):
@@ -39,8 +42,13 @@ def parse_json(text: str | bytes) -> object:
     def refuse(constant: str) -> object:
         raise ValueError(f"{constant} is no JSON number")
 
+    def whole(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            raise ValueError(f"a number has {len(digits)} digits, expected at most {MAX_DIGITS}")
+        return int(digits)
+
     try:
-        value: object = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+        value: object = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_int=whole)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise RequestError(f"the body is not well-formed JSON: {reason}") from error

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from chain.door import Door
@@ -153,6 +154,21 @@ def _check_token(door: Door, token: str) -> Middleware:
     return middleware
 
 
+class _BareLines(logging.LoggerAdapter[logging.Logger]):
+    """The log of aiohttp's server: bytes that are no HTTP are a caller's doing, told at debug level and unquoted.
+
+    Quoted they would let anyone who reaches the door write into the log, and write a caller's own token there.
+    """
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: object) -> None:
+        """One line, and a traceback only if the fault is ours."""
+        error = kwargs.get("exc_info")
+        if isinstance(error, HttpProcessingError):
+            super().log(logging.DEBUG, "refused what is no HTTP request (%s)", type(error).__name__)
+        else:
+            super().log(level, msg, *args, **kwargs)  # type: ignore[arg-type]  # handed on as they came
+
+
 @dataclass(slots=True, kw_only=True)
 class Served:
     """A door that is open; `url` names it, `close` answers what is under way and shuts it."""
@@ -167,7 +183,9 @@ class Served:
 
 async def open_door(app: web.Application, door: Door) -> Served:
     """The door, open; raises ServeError if the port is taken or the address is not ours."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False, logger=_BareLines(log)
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, door.host, door.port).start()

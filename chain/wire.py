@@ -25,7 +25,11 @@ __all__ = [
 
 async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
     """The request's JSON body as the model asks; an absent body reads as an empty object."""
-    value = parse_json(await request.read() or b"{}")
+    try:
+        text = await request.read()
+    except (web.RequestPayloadError, OSError) as error:
+        raise RequestError("the body did not come whole, or not in the encoding that its head names") from error
+    value = parse_json(text or b"{}")
     if not isinstance(value, dict):
         raise RequestError("the body must be a JSON object, such as {}")
     return validated(model, value, strict=True)

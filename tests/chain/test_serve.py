@@ -296,3 +296,73 @@ def test_values_without_a_form_in_json_are_our_bug() -> None:
     assert plain({"a": (b"\x01", {1})}) == {"a": ["0x01", [1]]}
     with pytest.raises(TypeError, match="object"):
         plain(object())
+
+
+async def raw(url: str, request: bytes) -> bytes:
+    """What the door answers to these bytes, up to its end of the connection or of the first line."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(request)
+    line = await reader.readline()
+    writer.close()
+    return line
+
+
+async def test_body_that_is_not_in_its_named_encoding_is_refused_as_such(open_with: Callable[..., object]) -> None:
+    caller = await open_with()  # type: ignore[misc]
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    status, body = await caller.call("POST", "/orders", token=caller.token, headers=headers, data=b"not gzip")
+    assert (status, body["error"]) == (400, "RequestError")
+    assert "encoding" in str(body["message"])
+
+
+async def test_caller_who_hangs_up_in_the_middle_of_a_body_is_no_fault_of_ours(
+    open_with: Callable[..., object], caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = await open_with()  # type: ignore[misc]
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(caller.url.rpartition(":")[2]))
+    head = f"POST /orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {caller.token}\r\n"
+    writer.write(f"{head}Expect: 100-continue\r\nContent-Length: 500\r\n\r\n".encode())
+    assert await reader.readline() == b"HTTP/1.1 100 Continue\r\n"  # the door is reading the body by now
+    writer.close()
+    await writer.wait_closed()
+    for _ in range(50):
+        await caller.call("GET", "/orders")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+        b"GET / HTTP/1.1\r\nAuthorization: Bearer my-secret\x00\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["no ASCII", "TLS", "NUL in a header", "a long path"],
+)
+async def test_bytes_that_are_no_http_are_refused_and_never_quoted_in_the_log(
+    open_with: Callable[..., object], caplog: pytest.LogCaptureFixture, request_bytes: bytes
+) -> None:
+    caller = await open_with()  # type: ignore[misc]
+    assert b" 400 " in await raw(caller.url, request_bytes)
+    told = [record for record in caplog.records if record.name != "asyncio"]
+    assert not [record for record in told if record.exc_info or record.levelname == "ERROR"]
+    assert "my-secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"asset_id": "0xzz", "units": 1}', "expected 0x and pairs of hex digits"),
+        ('{"asset_id": "0x' + "ab " * 32 + '", "units": 1}', "expected 0x and pairs of hex digits"),
+        ('{"units": ' + "9" * 1200 + "}", "a number has 1200 digits"),
+    ],
+    ids=["no hex", "hex with blanks", "a long number"],
+)
+async def test_value_that_does_not_read_is_told_in_our_own_words(
+    open_with: Callable[..., object], text: str, reason: str
+) -> None:
+    caller = await open_with()  # type: ignore[misc]
+    status, body = await caller.call("POST", "/orders", token=caller.token, data=text)
+    assert status == 400
+    assert reason in str(body["message"])
