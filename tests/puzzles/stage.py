@@ -35,7 +35,7 @@ from chia_rs import (
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
-from puzzles.cat import CatSpend, cat_puzzle_hash, cat_ring, lineage_proof, payment, run_tail
+from puzzles.cat import CatSpend, cat_puzzle_hash, cat_ring, first_items, lineage_proof, payment, run_tail
 from puzzles.fields import write_fields
 from puzzles.free_serials import FreeSerials
 from puzzles.issuance import IssueRequest, PlannedIssue, plan_issues
@@ -139,10 +139,8 @@ def sign(spends: Iterable[CoinSpend], *people: Person) -> G2Element:
         except ValueError:
             continue  # a spend that raises asks for no signature, and none would help it
         for condition in asked:
-            if condition.first().atom != b"\x32":
-                continue
-            public_key, message = condition.at("rf").atom, condition.at("rrf").atom
-            if public_key in keys and message is not None:
+            opcode, public_key, message = ([part.atom for part in first_items(condition, 3)] + [None] * 3)[:3]
+            if opcode == b"\x32" and public_key in keys and message is not None:
                 text = message + bytes(each.coin.name()) + AGG_SIG_ME_DATA
                 signatures.append(AugSchemeMPL.sign(keys[public_key], text))
     return AugSchemeMPL.aggregate(signatures)
