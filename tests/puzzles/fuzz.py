@@ -165,6 +165,11 @@ def _issue(rng: Random, world: World) -> SpendBundle:
 def _owner(rng: Random, world: World) -> SpendBundle:
     """The thief's own words, or the governor's rotation with the role flipped or another puzzle revealed."""
     stage = world.stage
+    if rng.random() < 0.3:
+        fake = _claim(rng, world)
+        world.tokens[bytes(fake.token.asset_id)] = fake.token
+        said = [66, rng.choice([19, 19, 18, 23, b"\0\x13"]), 0, fake.puzzle_hash, fake.amount]
+        return bundle([stage.as_issuer([stage.keep_on(), said]), *fake.eve(stage)], *ATTACKERS)
     if rng.random() < 0.6:
         words = _words(rng, world) or _words(rng, world)
         spends = [stage.as_issuer([*words, stage.keep_on()] if rng.random() < 0.8 else words)]

@@ -50,4 +50,4 @@ def test_fuzz_finds_the_break_when_a_line_is_missing() -> None:
     ],
 )
 def test_fuzz_finds_every_break_in_time(mutant: Mutant, promise: str) -> None:
-    assert promise in breaks(mutant, 1500)
+    assert promise in breaks(mutant, 1000)
