@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 
 from chain.node import Node, connect
 from chain.settings import NodeSettings
@@ -12,6 +13,9 @@ from sim.local_chain import LocalChain
 from sim.people import ALICE, BOB, REGISTRY
 from sim.server import serving
 from tests.people import Funded, funded
+
+settings.register_profile("ours", deadline=None)  # no test is judged by the clock
+settings.load_profile("ours")
 
 
 @pytest.fixture
