@@ -9,11 +9,13 @@ the writer takes a row of its own that stands for the same lock (see `tokenizati
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -102,14 +104,21 @@ class Timestamp(TypeDecorator[int]):
         return value
 
 
-def open_database(url: str, migrations: str) -> Engine:
+def open_database(url: str, migrations: str, *, is_made: bool = True) -> Engine:
     """The database at `url`, its schema brought up to date by the Alembic scripts in the package
     `migrations`.
 
     Raises StoreUnreadable, StoreBusy or StoreTooNew. Each program keeps its schema's version in a table of
-    its own, so that several may share one PostgreSQL database.
+    its own, so that several may share one PostgreSQL database. With `is_made`
+    false a SQLite file must be there already.
     """
     engine = _create_engine(url)
+    file = _file(engine.url)
+    if not is_made and file is not None and not file.exists():
+        engine.dispose()
+        raise StoreUnreadable(f"there is no database {file}: name the one that its own program made")
+    if file is not None:
+        _make_private(file)
     try:
         with errors_in_words(engine.url), _write_engine(engine).begin() as connection:
             _bring_up_to_date(connection, migrations)
@@ -171,6 +180,22 @@ def _checked_hash(value: bytes) -> bytes:
 
 def _reason(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split())
+
+
+def _file(url: URL) -> Path | None:
+    """The file of a SQLite database; None for one in memory, for SQLite's own URIs and for every other database."""
+    name = url.database
+    is_file = url.get_backend_name() == "sqlite" and name and name != ":memory:" and not name.startswith("file:")
+    return Path(name) if is_file and name else None
+
+
+def _make_private(file: Path) -> None:
+    """Make the file, if it is not there, for its owner alone: SQLite would let every user of the machine read it.
+
+    Where that fails, SQLite fails as well, and says why.
+    """
+    with suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _create_engine(url: str) -> Engine:

@@ -58,14 +58,28 @@ def read_token(path: Path) -> str | None:
     return token
 
 
+def make_home(home: Path) -> None:
+    """Make a program's directory, if it is not there, for its owner alone; raises ServeError if that cannot be."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ServeError(
+            f"the directory {home} cannot be made ({error.strerror or error}): name another home, or check its rights"
+        ) from error
+
+
 def make_token(path: Path) -> str:
     """A new random token, written to a file that only its owner can read; an existing file stays as it is."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(path.parent)
     token = secrets.token_urlsafe(32)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
         return read_token(path) or make_token(path)
+    except OSError as error:
+        raise ServeError(
+            f"the token file {path} cannot be made ({error.strerror or error}): check the rights of its directory"
+        ) from error
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(token + "\n")
     return token

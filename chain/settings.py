@@ -47,8 +47,12 @@ class NodeSettings(Settings):
     @model_validator(mode="after")
     def _check_url(self) -> NodeSettings:
         """Hold the rule: http or https with a host, and nothing unencrypted to a stranger's machine."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(self.url)
+            is_readable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # brackets that do not close, a port that is none
+            is_readable = False
+        if not is_readable:
             raise ValueError(
                 f"the node's URL {self.url!r} does not read: expected http://HOST:PORT or https://HOST:PORT"
             )

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from chain.console import show_steps
-from chain.door import token_for
+from chain.door import make_home, token_for
 from chain.node import Node, connect
 from chain.serve import serve_until_stopped
 from chain.settings import NodeSettings
@@ -45,7 +45,7 @@ def run(settings: ExplorerSettings, node_settings: NodeSettings) -> None:
 
 async def serve(settings: ExplorerSettings, node_settings: NodeSettings, *, ready: Callable[[str], None]) -> None:
     """Open everything, follow and serve, close everything in the reverse order."""
-    settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(settings.directory)
     token = token_for(settings.door)
     async with opened_service(settings, node_settings) as service:
         looking = asyncio.create_task(service.run())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import click
 from sqlalchemy import Engine
 
+from chain.door import make_home
 from chain.settings import NodeSettings, load_settings
 from explorer.errors import NotARegistry
 from explorer.settings import ExplorerSettings
@@ -58,7 +59,7 @@ def parse_id(text: str) -> LauncherId:
 def opened_index(settings: ExplorerSettings, node: NodeSettings) -> Iterator[Engine]:
     """The index, for the network of these settings."""
     if not settings.database:
-        settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_home(settings.directory)
     index = open_index(settings.database_url, node.chain)
     try:
         yield index
@@ -68,8 +69,8 @@ def opened_index(settings: ExplorerSettings, node: NodeSettings) -> Iterator[Eng
 
 @contextmanager
 def opened_register(url: str) -> Iterator[Register]:
-    """The register at that URL."""
-    register = Register.open(url)
+    """The register at that URL, which the engine made; raises a StoreError if it is not there."""
+    register = Register.open(url, is_made=False)
     try:
         yield register
     finally:

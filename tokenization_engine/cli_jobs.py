@@ -22,7 +22,7 @@ def status(out: Output, is_all: bool) -> None:
 
 
 @click.command()
-@click.argument("job", type=int)
+@click.argument("job", type=click.IntRange(0, 2**63 - 1))
 @output_option
 def cancel(out: Output, job: int) -> None:
     """Drop a job of which nothing is signed yet."""

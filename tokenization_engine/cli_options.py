@@ -42,7 +42,7 @@ def filter_options(command: Any) -> Any:
     for option in reversed(
         (
             click.option("--project", help="CAD Trust id, registry's id or local name of the project."),
-            click.option("--vintage", type=int, help="Vintage year."),
+            click.option("--vintage", type=click.IntRange(0, 9999), help="Vintage year."),
             click.option("--status", help="Unit status, such as Held."),
             click.option("--series", help="Series of the serial numbers."),
             click.option("--text", help="A text in project, owner, tags, serial or asset id."),

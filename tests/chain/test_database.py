@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -198,3 +199,25 @@ def test_read_session_leaves_nothing_behind(engine: Engine) -> None:
         session.execute(insert(SAMPLES), [{"name": "by mistake"}])
     with reading(engine) as session:
         assert session.scalars(select(SAMPLES.c.name)).all() == []
+
+
+def test_file_that_is_made_is_for_its_owner_alone(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/store.sqlite", MIGRATIONS)
+    with writing(engine) as session:
+        SAMPLES.create(session.connection())
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    engine.dispose()
+    assert modes == {"store.sqlite": 0o600, "store.sqlite-shm": 0o600, "store.sqlite-wal": 0o600}
+
+
+def test_store_that_is_there_already_keeps_the_rights_its_owner_gave_it(tmp_path: Path) -> None:
+    open_database(f"sqlite:///{tmp_path}/store.sqlite", MIGRATIONS).dispose()
+    (tmp_path / "store.sqlite").chmod(0o640)
+    open_database(f"sqlite:///{tmp_path}/store.sqlite", MIGRATIONS).dispose()
+    assert stat.S_IMODE((tmp_path / "store.sqlite").stat().st_mode) == 0o640
+
+
+def test_store_that_is_expected_and_not_there_is_never_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnreadable, match="there is no database"):
+        open_database(f"sqlite:///{tmp_path}/store.sqlite", MIGRATIONS, is_made=False)
+    assert not (tmp_path / "store.sqlite").exists()

@@ -63,6 +63,9 @@ def test_section_of_another_program_is_left_alone(write_config: WriteConfig) -> 
         ("node: [\n", "line 2"),
         ("node: \x00\n", "carbon.yaml"),
         ("node:\n  url: ftp://x\n", "the node's URL 'ftp://x' does not read"),
+        ("node:\n  url: http://x:99999\n", "the node's URL 'http://x:99999' does not read"),
+        ("node:\n  url: http://x:0\n", "the node's URL 'http://x:0' does not read"),
+        ("node:\n  url: 'http://[::1'\n", "the node's URL 'http://[::1' does not read"),
         ("node:\n  network: mainnet\n  url: http://far.example:1\n", "not encrypted"),
     ],
 )

@@ -340,6 +340,11 @@ def test_bad_input_gets_one_sentence_and_its_exit_code(
     assert sentence in calm.refusal(exit_code, *args)
 
 
+@pytest.mark.parametrize("args", [("units", "list", "--vintage", "9" * 30), ("cancel", "9" * 30)])
+def test_number_beyond_every_range_is_a_wrong_use_and_no_fault(calm: Shell, args: tuple[str, ...]) -> None:
+    assert "is not in the range" in calm.run(*args, exit_code=2).stderr
+
+
 def test_address_of_another_network_is_refused(calm: Shell) -> None:
     mainnet = MAINNET.encode_address(ALICE.puzzle_hash)
     sentence = calm.refusal(INPUT, "tokenize", "--all", "--to", mainnet)

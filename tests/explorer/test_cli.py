@@ -141,6 +141,9 @@ def test_audit_of_a_sound_index_is_clean(synced: Shell, stage: Stage) -> None:
         (["holders", "--address", "xch1nothing"], 3, "not a Chia address"),
         (["sync-register", "--register", "sqlite:///:memory:"], 3, "follows 0 registries"),
         (["verify", __file__], 5, "not well-formed JSON"),
+        (["sync-register", "--register", "sqlite:///absent.sqlite"], 7, "there is no database absent.sqlite"),
+        (["audit", "00" * 32, "--register", "sqlite:///absent.sqlite"], 7, "there is no database absent.sqlite"),
+        (["--home", "/dev/null", "status"], 7, "the directory /dev/null cannot be made"),
     ],
 )
 def test_bad_input_ends_in_one_sentence_and_its_exit_code(shell: Shell, args: list[str], code: int, words: str) -> None:
@@ -149,6 +152,7 @@ def test_bad_input_ends_in_one_sentence_and_its_exit_code(shell: Shell, args: li
     assert result.exit_code == code, result.output
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
+    assert not Path("absent.sqlite").exists()
 
 
 def test_node_that_is_down_ends_in_one_sentence(tmp_path: Path) -> None:

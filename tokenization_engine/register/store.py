@@ -31,11 +31,12 @@ class Register:
         self._clock = clock
 
     @classmethod
-    def open(cls, url: str, *, clock: Callable[[], int] = wall_clock) -> Register:
-        """The register in the database at `url`, made if it is not there; raises a StoreError if it cannot
-        serve.
+    def open(cls, url: str, *, clock: Callable[[], int] = wall_clock, is_made: bool = True) -> Register:
+        """The register in the database at `url`; raises a StoreError if it cannot serve.
+
+        It is made if it is not there, unless `is_made` is false: who only adds to a register never begins one.
         """
-        return cls(database.open_database(url, MIGRATIONS), clock=clock)
+        return cls(database.open_database(url, MIGRATIONS, is_made=is_made), clock=clock)
 
     def reading(self) -> AbstractContextManager[Session]:
         """A session that only reads."""
