@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Mapping
 
+from chain.alone import alone_in
 from chain.console import show_steps
 from chain.door import token_for
 from chain.fees import FeeSettings
@@ -28,17 +29,18 @@ def run(settings: WalletSettings, *, node_flags: Mapping[str, object]) -> None:
 
 async def serve(settings: WalletSettings, node_settings: NodeSettings, fees: FeeSettings) -> None:
     """Open everything, serve, close everything in the reverse order."""
-    token = token_for(settings.door)
-    keys = KeyStore()
-    try:
-        async with (
-            connect(node_settings) as node,
-            open_service(settings=settings, fees=fees, keys=keys, node=node) as service,
-        ):
-            app = wallet_app(service, settings.door, token=token)
-            await serve_until_stopped(app, settings.door, ready=_ready)
-    finally:
-        keys.close()
+    with alone_in(settings.directory):
+        token = token_for(settings.door)
+        keys = KeyStore()
+        try:
+            async with (
+                connect(node_settings) as node,
+                open_service(settings=settings, fees=fees, keys=keys, node=node) as service,
+            ):
+                app = wallet_app(service, settings.door, token=token)
+                await serve_until_stopped(app, settings.door, ready=_ready)
+        finally:
+            keys.close()
 
 
 def _ready(url: str) -> None:

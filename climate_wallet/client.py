@@ -64,14 +64,20 @@ class Client:
             headers["Content-Type"] = "application/json"
             payload = json.dumps({key: value for key, value in body.items() if value is not None}).encode()
         parts = urlsplit(url)
+        is_sent = False
+        advice = "" if method == "GET" else "; before you repeat it, see in `history` and `pending` whether it was done"
         try:
             with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)) as connection:
+                connection.connect()
+                is_sent = True
                 connection.request(method, target, body=payload, headers=headers)
                 response = connection.getresponse()
                 status, text = response.status, response.read()
         except TimeoutError as error:
-            raise DaemonDown(f"the wallet at {url} did not answer in time: see its log") from error
+            raise DaemonDown(f"the wallet at {url} did not answer in time: see its log{advice}") from error
         except (OSError, HTTPException, UnicodeError) as error:  # the last: a host that is no name
+            if is_sent:
+                raise DaemonDown(f"the wallet at {url} went away before it answered: see its log{advice}") from error
             raise DaemonDown(f"no wallet answers at {url}: start it with climate-wallet start") from error
         return _answer(status, text, url + path), text.decode()
 

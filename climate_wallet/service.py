@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from chain.database import open_database
+from chain.door import make_home
 from chain.errors import ChainError
 from chain.fees import FeeSettings
 from chain.network import Network
@@ -169,6 +170,10 @@ class WalletService:
                         log.warning("catching up: %s", error)
                     self._problem = str(error)
                     pause = min(pause * 2, LONGEST_BACK_OFF)
+                except Exception as error:  # the outermost loop of the daemon: log it, and go on looking
+                    log.exception("unexpected failure while catching up")
+                    self._problem = f"a fault of the program ({type(error).__name__}): see its log"
+                    pause = LONGEST_BACK_OFF
             if not has_more:
                 self._wake.clear()
                 with suppress(TimeoutError):
@@ -180,7 +185,7 @@ async def open_service(
     *, settings: WalletSettings, fees: FeeSettings, keys: KeyStore, node: Node
 ) -> AsyncIterator[WalletService]:
     """The service, following the chain until the end of the block."""
-    settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(settings.directory)
     engine = open_database(settings.database_url, MIGRATIONS)
     service = WalletService(settings=settings, fees=fees, keys=keys, node=node, engine=engine)
     following: asyncio.Task[None] | None = None

@@ -16,7 +16,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from chain.door import Door, make_token, read_token, token_for
+from chain.alone import alone_in
+from chain.door import Door, make_home, make_token, read_token, token_for
 from chain.errors import ChainError, NodeDown, RequestError, ServeError
 from chain.forms import Body, Hex32
 from chain.json_values import parse_json, plain
@@ -366,3 +367,22 @@ async def test_value_that_does_not_read_is_told_in_our_own_words(
     status, body = await caller.call("POST", "/orders", token=caller.token, data=text)
     assert status == 400
     assert reason in str(body["message"])
+
+
+def test_home_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for make in (make_home, make_token):
+        with pytest.raises(ServeError, match="cannot be made"):
+            make(tmp_path / "file" / "home" / "token")
+    with pytest.raises(ServeError, match="cannot be made"), alone_in(tmp_path / "file"):
+        pytest.fail("the home is a file")
+
+
+def test_second_daemon_of_one_home_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+    with alone_in(tmp_path / "home"):
+        with pytest.raises(ServeError, match="another daemon works in"), alone_in(tmp_path / "home"):
+            pytest.fail("two daemons in one home")
+        with alone_in(tmp_path / "another home"):
+            pass
+    with alone_in(tmp_path / "home"):
+        pass

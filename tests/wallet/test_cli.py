@@ -20,6 +20,7 @@ from chia.util.keyring_wrapper import KeyringWrapper
 from click.testing import CliRunner
 
 from chain.database import open_database
+from chain.door import make_token
 from chain.network import MAINNET, SIMULATOR0
 from climate_wallet.amounts import parse_xch
 from climate_wallet.book import open_book
@@ -342,3 +343,29 @@ async def test_home_of_another_network_is_refused(terminal: Terminal) -> None:
     terminal.more = {"CARBON_NETWORK": "testnet11", "CARBON_NODE_URL": "https://127.0.0.1:1"}
     ran = await terminal.run("start")
     assert (ran.code, "another --home for another network" in ran.err) == (KEYS, True), ran.err
+
+
+async def test_second_daemon_of_one_wallet_is_refused(world: World, terminal: Terminal) -> None:
+    await terminal.run("keys", "restore", "--words-file", "-", stdin=WORDS)
+    await terminal.start()
+    second = await terminal.run("--port", str(free_port()), "start")
+    assert second.code == SETTINGS
+    assert "another daemon works in" in second.err
+    await terminal.stop(signal.SIGKILL)
+    await terminal.start()
+    assert await terminal.stop() == 0
+
+
+async def test_wallet_that_goes_away_before_it_answers_leaves_no_doubt_what_to_do(terminal: Terminal) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    make_token(terminal.home / "wallet" / "token")
+    async with await asyncio.start_server(hang_up, "127.0.0.1", terminal.port):
+        looked = await terminal.run("status")
+        paid = await terminal.run("send-xch", "0.25", "--to", "txch1somebody")
+    assert (looked.code, paid.code) == (UNREACHABLE, UNREACHABLE)
+    assert "went away before it answered: see its log" in looked.err
+    assert "before you repeat" not in looked.err
+    assert "before you repeat it, see in `history` and `pending` whether it was done" in paid.err
