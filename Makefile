@@ -31,7 +31,7 @@ test: setup            ## format, lint, types, imports, tests
 check: test
 
 slow: setup            ## the long suites, after make test
-	@$(BIN)/python -m pytest -n auto -m slow
+	@$(BIN)/python -m pytest -n auto -m slow --timeout 1800
 
 bench: setup
 	@$(BIN)/python -m bench
