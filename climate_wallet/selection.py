@@ -18,7 +18,7 @@ from climate_wallet.errors import NotEnoughFunds, NotEnoughUnits
 from climate_wallet.spends import OwnCoin, total
 from puzzles.units import Mojos
 
-FEW_INPUTS = 20
+FEW_INPUTS = 8
 """Largest coins that are looked at first, and twice as many each time they do not suffice.
 
 Each coin spent costs its fee, and the search takes longer with each coin looked at: so a flood of small coins
