@@ -8,6 +8,7 @@ the program with one sentence that says where. Light on purpose: every command r
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
@@ -16,6 +17,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableEnvironment
 
 from chain.errors import SettingsError
 
@@ -56,6 +58,24 @@ def load_settings(settings_class: type[T], **flags: object) -> T:
         return settings_class(**cast("dict[str, Any]", given))
     except ValidationError as error:
         raise SettingsError(_sentence(settings_class, error, given)) from None
+    except UnreadableEnvironment as error:
+        found = re.search(r'field "(\w+)"', str(error))
+        place = _variable(settings_class, found[1]) if found else str(error)
+        raise SettingsError(f'the environment variable {place}: expected a JSON list, such as ["one", "two"]') from None
+
+
+def _variable(settings_class: type[Settings], name: str) -> str:
+    """The environment variable of a setting."""
+    field = settings_class.model_fields.get(name)
+    return (field.alias if field and field.alias else f"{settings_class.model_config['env_prefix']}{name}").upper()
+
+
+def resolved(home: Path) -> Path:
+    """The directory with ~ resolved; raises SettingsError for the home of a user that is not there."""
+    try:
+        return home.expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"the directory {home} cannot be found: no such user has a home here") from error
 
 
 def _sentence(settings_class: type[Settings], error: ValidationError, flags: Mapping[str, object]) -> str:
@@ -68,8 +88,7 @@ def _sentence(settings_class: type[Settings], error: ValidationError, flags: Map
     name = next(
         (name for name, field in settings_class.model_fields.items() if key in {name, field.validation_alias}), key
     )
-    field = settings_class.model_fields.get(name)
-    variable = (field.alias if field and field.alias else f"{settings_class.model_config['env_prefix']}{name}").upper()
+    variable = _variable(settings_class, name)
     if name in flags:
         place = f"the flag --{name.replace('_', '-')}"
     elif os.environ.get(variable):
@@ -105,6 +124,8 @@ def _read_config() -> yaml.MappingNode | None:
         raise SettingsError(f"{path}, line {line}: not readable as YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise SettingsError(f"{path}: nested too deeply: expected sections of 'key: value' lines") from None
     if node is None:
         return None
     if not isinstance(node, yaml.MappingNode):
@@ -153,6 +174,11 @@ class _YamlSection(PydanticBaseSettingsSource):
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else node.start_mark.line + 1
             raise SettingsError(f"{config_file()}, line {line}: {error.problem}") from None
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # such as a date with a 13th month
+            line = node.start_mark.line + 1
+            raise SettingsError(
+                f"{config_file()}, in the section {self.section!r} from line {line}: a value does not read ({error})"
+            ) from None
         fields = self.settings_cls.model_fields
         return {
             str(fields[key].validation_alias or key) if key in fields else str(key): value

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from chain.config import Settings
+from chain.config import Settings, resolved
 from chain.door import Door
 
 PORT = 31314
@@ -45,7 +45,7 @@ class WalletSettings(Settings):
     @property
     def directory(self) -> Path:
         """The home with ~ resolved."""
-        return self.home.expanduser()
+        return resolved(self.home)
 
     @property
     def database_url(self) -> str:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from chain.config import resolved
 from chain.door import Door
 from chain.settings import Settings
 from explorer.register_sync import CONFIRMATIONS
@@ -42,7 +43,7 @@ class ExplorerSettings(Settings):
     @property
     def directory(self) -> Path:
         """The home with ~ resolved."""
-        return self.home.expanduser()
+        return resolved(self.home)
 
     @property
     def database_url(self) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
+from chain.config import Settings, resolved
 from chain.errors import SettingsError
 from chain.settings import NodeSettings, load_settings
 
@@ -62,6 +64,9 @@ def test_section_of_another_program_is_left_alone(write_config: WriteConfig) -> 
         ("- node\n", "line 1: expected sections"),
         ("node: [\n", "line 2"),
         ("node: \x00\n", "carbon.yaml"),
+        ("node: " + "[" * 5000, "nested too deeply"),
+        ("node:\n  request_timeout: 2026-13-45\n", "in the section 'node' from line 2: a value does not read"),
+        ("node:\n  request_timeout: !!int x\n", "in the section 'node' from line 2: a value does not read"),
         ("node:\n  url: ftp://x\n", "the node's URL 'ftp://x' does not read"),
         ("node:\n  url: http://x:99999\n", "the node's URL 'http://x:99999' does not read"),
         ("node:\n  url: http://x:0\n", "the node's URL 'http://x:0' does not read"),
@@ -95,3 +100,19 @@ def test_bad_flag_and_bad_variable_are_named(write_config: WriteConfig, monkeypa
     monkeypatch.setenv("CARBON_NETWORK", "moonnet")
     with pytest.raises(SettingsError, match="the environment variable CARBON_NETWORK"):
         load_settings(NodeSettings)
+
+
+def test_list_in_the_environment_that_does_not_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Doors(Settings):
+        host_names: tuple[str, ...] = Field((), alias="CARBON_SOME_HOST_NAMES")
+
+    monkeypatch.setenv("CARBON_SOME_HOST_NAMES", "registry.example")
+    with pytest.raises(SettingsError, match="variable CARBON_SOME_HOST_NAMES: expected a JSON list"):
+        load_settings(Doors)
+    monkeypatch.setenv("CARBON_SOME_HOST_NAMES", '["registry.example"]')
+    assert load_settings(Doors).host_names == ("registry.example",)
+
+
+def test_home_of_nobody_is_refused() -> None:
+    with pytest.raises(SettingsError, match="no such user"):
+        resolved(Path("~no-such-user/wallet"))
