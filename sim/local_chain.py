@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -88,13 +89,19 @@ class LocalChain:
             else:
                 synchronous = "NORMAL"
                 stack.enter_context(_held(state))
-            db = await stack.enter_async_context(
-                DBWrapper2.managed(state / "chain.sqlite", db_version=2, reader_count=2, synchronous=synchronous)
-            )
-            chain = cls(db, clock)
-            chain.coin_store = await CoinStore.create(db)
-            chain.hint_store = await HintStore.create(db)
-            chain.blocks = await Blocks.open(db)
+            file = state / "chain.sqlite"
+            try:
+                db = await stack.enter_async_context(
+                    DBWrapper2.managed(file, db_version=2, reader_count=2, synchronous=synchronous)
+                )
+                chain = cls(db, clock)
+                chain.coin_store = await CoinStore.create(db)
+                chain.hint_store = await HintStore.create(db)
+                chain.blocks = await Blocks.open(db)
+            except sqlite3.DatabaseError as error:
+                raise StateError(
+                    f"{file} is no local chain ({error}): move it away, or choose another directory with --state"
+                ) from error
             chain._new_mempool()
             stack.callback(chain._close_mempool)
             if len(chain.blocks) < 2:

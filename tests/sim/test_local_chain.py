@@ -147,3 +147,11 @@ async def test_second_chain_on_the_same_state_is_refused(tmp_path: Path) -> None
         with pytest.raises(StateError, match="another local chain runs"):
             async with LocalChain.open(tmp_path):
                 pytest.fail("two chains on one state")
+
+
+async def test_state_that_is_no_chain_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "chain.sqlite").write_bytes(b"something else, " * 100)
+    with pytest.raises(StateError, match="is no local chain"):
+        async with LocalChain.open(tmp_path):
+            pytest.fail("a chain of nothing")
+    assert (tmp_path / "chain.sqlite").read_bytes() == b"something else, " * 100
