@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from chia.types.blockchain_format.program import Program
-from chia_rs import AugSchemeMPL, Coin, SpendBundle
-from chia_rs.sized_bytes import bytes32
 from rich.console import Console
 
 from bench.operations import (
     METADATA,
     OPERATIONS,
     RECORD,
-    Person,
     cost_of,
-    funding_coin,
-    person,
-    registry_coin,
-    sign,
 )
 from bench.report import Target, millions, table, thousands
+from bench.rotations import ROTATIONS
 from puzzles.fields import write_fields
-from puzzles.owners import (
-    governor_by_message_puzzle,
-    governor_by_message_solution,
-    order_puzzle,
-    order_solution,
-)
-from puzzles.registry_ledger import Owners, RegistryCoin, next_coin_condition
 from puzzles.retirement import write_record
-from puzzles.singleton import lineage_of, singleton_puzzle_hash
-from puzzles.units import CoinId, PuzzleHash
-from tokenization_engine.custody import (
-    CustodyCoin,
-    child_condition,
-    custody_spend,
-    inner_puzzle_hash,
-    launch_custody,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,47 +51,6 @@ BLOCKS = {"issue_ten_blocks": 10}
 """Operations that do their work several times: figures are shown for one of them."""
 
 
-def rotate_by_custody() -> SpendBundle:
-    """A cold 2-of-3 names a new issuer: its order, signed before the registry coin that takes it was known."""
-    roots = [AugSchemeMPL.key_gen(name.encode().ljust(32, b".")) for name in ("cold-1", "cold-2", "cold-3")]
-    public_keys = tuple(bytes(root.get_g1()) for root in roots)
-    launch = launch_custody(CoinId(bytes(funding_coin(b"cold").name())), 2, public_keys)
-    custody = launch.custody
-    inner = inner_puzzle_hash(custody)
-    puzzle_hash = bytes32(singleton_puzzle_hash(custody.launcher_id, inner))
-    first = Coin(launch.spend.coin.name(), puzzle_hash, launch.spend.coin.amount)
-    coin = Coin(first.name(), puzzle_hash, first.amount)
-    cold = CustodyCoin(coin=coin, lineage_proof=lineage_of(first, inner))
-    governor = governor_by_message_puzzle(custody.launcher_id)
-    registry = _governed(registry_coin(), governor)
-    new = Owners(issuer_puzzle=person("next").puzzle, governor_puzzle_hash=registry.owners.governor_puzzle_hash)
-    order = [next_coin_condition(new.owners_hash)]
-    delegated = order_puzzle(registry.registry, order, [child_condition(custody)])
-    solution = order_solution(registry.inner_puzzle_hash)
-    spends = [
-        registry.spend_as_governor(governor, governor_by_message_solution(inner, order)),
-        custody_spend(custody, cold, frozenset(public_keys[:2]), delegated, solution),
-    ]
-    return sign(spends, *_cold_people())
-
-
-def _cold_people() -> tuple[Person, Person]:
-    return person("cold-1"), person("cold-2")
-
-
-def _governed(registry: RegistryCoin, governor: Program) -> RegistryCoin:
-    """The registry's next coin, under that governor."""
-    owners = Owners(
-        issuer_puzzle=registry.owners.issuer_puzzle,
-        governor_puzzle_hash=PuzzleHash(bytes(governor.get_tree_hash())),
-    )
-    return registry.child(registry.root, owners)
-
-
-def _operations() -> dict[str, Callable[[], SpendBundle]]:
-    return OPERATIONS | {"rotate_cold_2_of_3": rotate_by_custody}
-
-
 def run(console: Console, _is_quick: bool) -> list[Target]:
     """Cost and bytes of every operation, and of its counterpart in the Core Registry."""
     metadata, record = len(bytes(write_fields(METADATA))), len(bytes(write_record(RECORD)))
@@ -134,7 +69,7 @@ def run(console: Console, _is_quick: bool) -> list[Target]:
         "ledger nor cap nor metadata. Ten blocks: cost and bytes of one of the ten.",
     )
     found: dict[str, float] = {}
-    for name, build in _operations().items():
+    for name, build in (OPERATIONS | ROTATIONS).items():
         bundle, parts = build(), BLOCKS.get(name, 1)
         found[name] = cost_of(bundle) / parts
         size = len(bytes(bundle)) / parts
