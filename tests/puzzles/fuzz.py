@@ -150,8 +150,11 @@ def _issue(rng: Random, world: World) -> SpendBundle:
     for each in claims:
         world.tokens[bytes(each.token.asset_id)] = each.token
     conditions: list[object] = [*(each.condition for each in claims), stage.keep_on(), *_words(rng, world)]
-    if rng.random() < 0.2:
+    order = rng.random()
+    if order < 0.1:
         rng.shuffle(conditions)
+    elif order < 0.3:
+        conditions.reverse()
     spends = [stage.as_issuer(conditions)]
     for each in claims:
         spends += each.eve(stage)
@@ -172,7 +175,7 @@ def _owner(rng: Random, world: World) -> SpendBundle:
         return bundle([stage.as_issuer([stage.keep_on(), said]), *fake.eve(stage)], *ATTACKERS)
     if rng.random() < 0.6:
         words = _words(rng, world) or _words(rng, world)
-        spends = [stage.as_issuer([*words, stage.keep_on()] if rng.random() < 0.8 else words)]
+        spends = [stage.as_issuer([*words, stage.keep_on()] if rng.random() < 0.5 else words)]
         spends += claim(stage, 100, 199).eve(stage) if rng.random() < 0.7 else []
         return bundle(spends, *ATTACKERS)
     order = [next_coin_condition(ROTATED.owners_hash)]

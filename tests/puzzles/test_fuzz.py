@@ -25,15 +25,14 @@ def test_no_hostile_bundle_of_ten_thousand_breaks_a_promise(seed: int) -> None:
     assert wrong == []
 
 
-def breaks(mutant: Mutant, count: int) -> set[str]:
-    """The promises that fall when that line is another."""
+def is_broken(promise: str, mutant: Mutant, rounds: int) -> bool:
+    """Whether that promise falls, in so many rounds of 150 bundles, when that line is another."""
     with standing(mutant):
-        _, wrong = play(1, count, world())
-    return {each.split(": ")[1] for each in wrong}
+        return any(f": {promise}: " in each for seed in range(1, rounds + 1) for each in play(seed, 150, world())[1])
 
 
 def test_fuzz_finds_the_break_when_a_line_is_missing() -> None:
-    assert "P6" in breaks(ANY_DELTA, 150)
+    assert is_broken("P6", ANY_DELTA, 1)
 
 
 @pytest.mark.slow
@@ -50,4 +49,4 @@ def test_fuzz_finds_the_break_when_a_line_is_missing() -> None:
     ],
 )
 def test_fuzz_finds_every_break_in_time(mutant: Mutant, promise: str) -> None:
-    assert promise in breaks(mutant, 1000)
+    assert is_broken(promise, mutant, 20)
