@@ -34,6 +34,8 @@ from sim.server import serving
 
 COINS, QUICK_COINS = 1_000, 100
 ADDRESSES = 20
+LARGEST = 50
+"""Units of the largest coin, whatever their number: the same retirements can be paid from few coins and from many."""
 RETIREMENTS = 15
 STEP = 10
 """Units by which each retirement is larger than the one before: the later ones need several coins."""
@@ -79,7 +81,8 @@ async def measure(coins: int, directory: Path) -> list[Timed]:
     book.extend()
     addresses = book.all()[:ADDRESSES]
     payments = [
-        (addresses[number % ADDRESSES].puzzle_hash, units_to_mojos(1 + number // ADDRESSES)) for number in range(coins)
+        (addresses[number % ADDRESSES].puzzle_hash, units_to_mojos(1 + LARGEST * number // coins))
+        for number in range(coins)
     ]
     watch = Watch()
     async with LocalChain.open() as chain, serving(chain) as served:
