@@ -127,7 +127,7 @@ def run(console: Console, is_quick: bool) -> list[Target]:
         "node",
         "coins spent",
         caption=f"{len(timed)} retirements of 1 to {1 + STEP * (RETIREMENTS - 1)} units; the coins hold 1 to "
-        f"{1 + (coins - 1) // ADDRESSES} units at {ADDRESSES} addresses. The wallet's own verb on its SQLite store, "
+        f"{LARGEST} units at {ADDRESSES} addresses. The wallet's own verb on its SQLite store, "
         f"less the time its node took (column node, median). With making the coins, {took:.0f} s.",
     )
     drawn.add_row(
