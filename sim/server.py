@@ -135,7 +135,7 @@ async def _answer(endpoint: Endpoint, request: web.Request) -> web.Response:
         raise
     except (SimError, AddressError) as error:
         answer = {"success": False, "error": str(error)}
-    except Exception as error:
+    except Exception as error:  # the outermost loop of a request: a full node answers any failure so
         log.debug("refused %s", request.path, exc_info=True)
         words, structured = structured_error_from_exception(error)
         answer = {"success": False, "error": words, "structuredError": structured}
