@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo demo-serve test check slow bench compile clean
+.PHONY: setup demo demo-serve test check slow real bench compile clean
 
 setup: $(READY)
 
@@ -26,12 +26,15 @@ test: setup            ## format, lint, types, imports, tests
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -n auto -m "not slow"
+	@$(BIN)/python -m pytest -n auto -m "not slow and not real_node"
 
 check: test
 
 slow: setup            ## the long suites, after make test
-	@$(BIN)/python -m pytest -n auto -m slow --timeout 1800
+	@$(BIN)/python -m pytest -n auto -m "slow and not real_node" --timeout 1800
+
+real: setup            ## the suites on a real full node and the official wallet, one node for all (plots: made once)
+	@$(BIN)/python -m pytest -m real_node --timeout 600
 
 bench: setup
 	@$(BIN)/python -m bench
