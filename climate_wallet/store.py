@@ -7,7 +7,7 @@ hang on nothing.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Integer, LargeBinary, String
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from chain.database import Hash32, Timestamp, Uint64
@@ -174,4 +174,40 @@ class InputRow(Model):
     __tablename__ = "transaction_inputs"
 
     transaction_id: Mapped[int] = mapped_column(ForeignKey("transactions.id", ondelete="CASCADE"), primary_key=True)
+    coin_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True, index=True)
+
+
+class OfferRow(Model):
+    """An offer that we made and gave out; nothing of it is on chain until somebody takes it."""
+
+    __tablename__ = "offers"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    offer_id: Mapped[bytes] = mapped_column(Hash32, unique=True)
+    """Name of the offer's bundle, as every Chia wallet computes it."""
+    text: Mapped[str] = mapped_column(Text)
+    """The offer as it was given out, `offer1...`."""
+    details: Mapped[dict[str, object]] = mapped_column(JSON)
+    """What it gives and wants, in the words of the API."""
+    fee: Mapped[int] = mapped_column(Uint64)
+    lead_coin_id: Mapped[bytes] = mapped_column(Hash32)
+    """The coin without which no other coin of the offer can be spent."""
+    marker_coin_id: Mapped[bytes] = mapped_column(Hash32)
+    """The coin that the lead makes when the offer is taken, and that nothing else can make."""
+    expires_height: Mapped[int | None] = mapped_column(Integer)
+    expires_timestamp: Mapped[int | None] = mapped_column(Timestamp)
+    created_timestamp: Mapped[int] = mapped_column(Timestamp)
+    is_released: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether its coins may be spent elsewhere although it can still be taken."""
+    ended_height: Mapped[int | None] = _undone_with_block()
+    ending: Mapped[str | None] = mapped_column(String(20))
+    """How it ended at that height; says nothing while there is no height."""
+
+
+class OfferInputRow(Model):
+    """A coin of ours that an offer spends; it is held back until the offer ends or is released."""
+
+    __tablename__ = "offer_inputs"
+
+    offer_id: Mapped[int] = mapped_column(ForeignKey("offers.id", ondelete="CASCADE"), primary_key=True)
     coin_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True, index=True)
