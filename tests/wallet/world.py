@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from chia.types.blockchain_format.program import Program
 from chia.types.mempool_inclusion_status import MempoolInclusionStatus
@@ -70,11 +71,19 @@ class Person:
         return OwnCoin(coin=coin, address=self.address, created_height=Height(0))
 
 
+class Ground(Protocol):
+    """A chain that a registry can stand on: it gives coins and puts bundles into blocks."""
+
+    async def fund(self, puzzle_hash: PuzzleHash, amount: Mojos) -> Coin: ...
+
+    async def include(self, bundle: SpendBundle) -> None: ...
+
+
 @dataclass
 class Registry:
     """A registry on the chain, with the tree of free serials that its officer keeps."""
 
-    world: World
+    world: Ground
     officer: Person
     coin: RegistryCoin
     free: FreeSerials = field(default_factory=FreeSerials)
@@ -93,7 +102,7 @@ class Registry:
         tree = metadata if isinstance(metadata, Program) else write_fields(list(metadata.items()))
         requests = [IssueRequest(block=block, metadata=tree, receiver=to) for block, to in blocks]
         plan = plan_issues(self.coin, self.free, requests)
-        funding = self.officer.own(await self.world.fund(self.officer.puzzle_hash, XCH))
+        funding = self.officer.own(await self.world.fund(self.officer.puzzle_hash, Mojos(XCH)))
         issues = list(plan.issues)
         payments = [Payment(puzzle_hash=each.eve_puzzle_hash, amount=each.amount) for each in issues]
         spends = pay_xch([funding], payments, fee=Mojos(0), change_to=self.officer.puzzle_hash)
@@ -128,20 +137,7 @@ class World:
         await self.include(sign(spends, coins, person.keys, SIMULATOR0))
 
     async def registry(self, name: str = "Bhutan Carbon Registry") -> Registry:
-        officer = Person(f"officer of {name}")
-        funding = officer.own(await self.fund(officer.puzzle_hash, XCH))
-        owners = Owners(issuer_puzzle=officer.puzzle, governor_puzzle_hash=Person("governor").puzzle_hash)
-        birth = launch(funding.coin_id, owners, name)
-        # the launcher is the coin of one mojo that is left over, so the first funding condition makes itself
-        lead = pay_xch(
-            [funding],
-            [Payment(puzzle_hash=officer.puzzle_hash, amount=Mojos(funding.amount - 1))],
-            fee=Mojos(0),
-            change_to=PuzzleHash(bytes(birth.spend.coin.puzzle_hash)),
-            extra=birth.funding_conditions[1:],
-        )
-        await self.push_and_farm([*lead, birth.spend], [funding], officer)
-        return Registry(world=self, officer=officer, coin=birth.first_coin)
+        return await launch_registry(self, name)
 
     async def wallet(
         self, name: str, *, registries: Sequence[Registry] = (), is_locked: bool = False, gap_limit: int = 5
@@ -166,6 +162,24 @@ class World:
             syncer=Syncer(self.node, book, dust=Mojos(1000)),
             keys=None if is_locked else person.keys,
         )
+
+
+async def launch_registry(ground: Ground, name: str) -> Registry:
+    """A new registry, its officer's key made from its name."""
+    officer = Person(f"officer of {name}")
+    funding = officer.own(await ground.fund(officer.puzzle_hash, Mojos(XCH)))
+    owners = Owners(issuer_puzzle=officer.puzzle, governor_puzzle_hash=Person("governor").puzzle_hash)
+    birth = launch(funding.coin_id, owners, name)
+    # the launcher is the coin of one mojo that is left over, so the first funding condition makes itself
+    lead = pay_xch(
+        [funding],
+        [Payment(puzzle_hash=officer.puzzle_hash, amount=Mojos(funding.amount - 1))],
+        fee=Mojos(0),
+        change_to=PuzzleHash(bytes(birth.spend.coin.puzzle_hash)),
+        extra=birth.funding_conditions[1:],
+    )
+    await ground.include(sign([*lead, birth.spend], [funding], officer.keys, SIMULATOR0))
+    return Registry(world=ground, officer=officer, coin=birth.first_coin)
 
 
 @asynccontextmanager
