@@ -8,10 +8,12 @@ ChainError
 |-- WrongCertificates      the TLS certificates are missing, unreadable or not accepted
 |-- WrongNetwork           the node follows another network than the one asked for
 |-- AnswerMalformed        the node's answer is not what its dialect promises, or not what was asked
+|   `-- NotOffered         a question that this node, or public endpoint, does not answer at all
 |-- AnswerCapped           the answer reached the node's limit: more may exist than was shown
 |-- NotOnChain             a coin, spend or block asked for by name that the node does not know
 |-- PushRefused            the node refused the transaction
 |   |-- AlreadySpent       a coin of it was spent in a block: it is included, or something else is
+|   |-- FeeTooLow          the mempool is full of transactions that pay more: it may be taken later
 |   `-- MempoolConflict    another pending transaction spends a coin of it
 |-- ConfirmTimeout         the transaction was not confirmed in the time given
 |-- FeeTooHigh             the fee the node asks for is above the ceiling
@@ -58,6 +60,10 @@ class AnswerMalformed(ChainError):
     """The node's answer is not what its dialect promises, or not an answer to what was asked."""
 
 
+class NotOffered(AnswerMalformed):
+    """A question that this node, or public endpoint, does not answer at all."""
+
+
 class AnswerCapped(ChainError):
     """The answer reached the node's limit: more may exist, and was left out in silence."""
 
@@ -77,6 +83,10 @@ class PushRefused(ChainError):
 
 class AlreadySpent(PushRefused):
     """A coin of the transaction was spent in a block before."""
+
+
+class FeeTooLow(PushRefused):
+    """The mempool is full of transactions that pay more: this one may be taken later, or with a higher fee."""
 
 
 class MempoolConflict(PushRefused):

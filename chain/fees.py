@@ -1,6 +1,6 @@
 """What a transaction costs, and the fee it should pay: the node's own estimate, under a ceiling of ours.
 
-The rule guarded here: nobody pays more than the ceiling because a node said so.
+The rule guarded here: nobody pays more than the ceiling because a node said so, or by a slip of the hand.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from chia_rs import SpendBundle, get_conditions_from_spendbundle
 from pydantic import Field
 
 from chain.config import Settings
-from chain.errors import FeeTooHigh
+from chain.errors import FeeTooHigh, NotOffered
 from chain.network import Network
 from chain.node import Node
 from puzzles.units import Mojos
@@ -34,8 +34,14 @@ class FeeSettings(Settings):
 
 
 async def fee_for(node: Node, cost: int, settings: FeeSettings) -> Mojos:
-    """The fee the node estimates for that cost; raises FeeTooHigh above the ceiling unless told to cap."""
-    wanted = await node.fee_estimate(cost, settings.target_seconds)
+    """The fee the node estimates for that cost; raises FeeTooHigh above the ceiling unless told to cap.
+
+    Raises NotOffered if the node estimates no fees: nothing is guessed.
+    """
+    try:
+        wanted = await node.fee_estimate(cost, settings.target_seconds)
+    except NotOffered as error:
+        raise NotOffered(f"the node estimates no fees ({error}): name the fee yourself with --fee") from error
     if wanted <= settings.ceiling:
         return wanted
     if settings.is_capped:
@@ -46,6 +52,21 @@ async def fee_for(node: Node, cost: int, settings: FeeSettings) -> Mojos:
         wanted=wanted,
         ceiling=settings.ceiling,
     )
+
+
+def fee_given(fee: Mojos, settings: FeeSettings, *, is_confirmed: bool) -> Mojos:
+    """A fee that a person named, up to the ceiling or confirmed; raises FeeTooHigh.
+
+    XCH and mojos are twelve digits apart: a fee that high is more often a slip than a wish.
+    """
+    if fee > settings.ceiling and not is_confirmed:
+        raise FeeTooHigh(
+            f"a fee of {fee} mojos is above the ceiling of {settings.ceiling} mojos: if it is meant so, confirm it "
+            "with --allow-high-fee, or raise CARBON_FEE_CEILING",
+            wanted=fee,
+            ceiling=settings.ceiling,
+        )
+    return fee
 
 
 def cost_of(bundle: SpendBundle, network: Network) -> int:

@@ -15,7 +15,16 @@ from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint32
 
 from chain.connection import Connection, opened, reading
-from chain.errors import AnswerCapped, AnswerMalformed, NodeNotSynced, NotOnChain, PushRefused, WrongNetwork
+from chain.errors import (
+    AnswerCapped,
+    AnswerMalformed,
+    NodeDown,
+    NodeNotSynced,
+    NotOnChain,
+    PushRefused,
+    WrongCertificates,
+    WrongNetwork,
+)
 from chain.network import NETWORKS, Network
 from chain.records import (
     Block,
@@ -78,7 +87,7 @@ class Node:
         if name != self._expected.name or (genesis is not None and genesis != self._expected.genesis_challenge):
             found = name if name != self._expected.name else f"another chain of the name {name}"
             raise WrongNetwork(
-                f"the node at {self._connection.url} follows {found[:80]}, expected {self._expected.name}: "
+                f"the node at {self._connection.place} follows {found[:80]}, expected {self._expected.name}: "
                 "set the network, or the node's URL, to match"
             )
         self._is_checked = True
@@ -92,7 +101,7 @@ class Node:
             record: BlockRecord | None = state["peak"]
             is_synced = state["sync"]["synced"] is True
         if record is None:
-            raise NodeNotSynced(f"the node at {self._connection.url} has no block yet: wait until it is synced")
+            raise NodeNotSynced(f"the node at {self._connection.place} has no block yet: wait until it is synced")
         return Peak(
             height=Height(record.height),
             header_hash=bytes(record.header_hash),
@@ -106,7 +115,7 @@ class Node:
         peak = await self.peak()
         if not peak.is_synced:
             raise NodeNotSynced(
-                f"the node at {self._connection.url} is not synced (block {peak.height}): wait until it is"
+                f"the node at {self._connection.place} is not synced (block {peak.height}): wait until it is"
             )
         return peak
 
@@ -235,7 +244,8 @@ class Node:
     async def push(self, bundle: SpendBundle) -> bytes:
         """The id of the transaction, once the node's mempool holds it; raises a kind of PushRefused if not.
 
-        Pushing what already waits there succeeds again.
+        Pushing what already waits there succeeds again. Raises NodeDown if the node went away and nobody can say
+        whether it heard: what is journalled is pushed again.
         """
         client = await self._client()
         try:
@@ -244,11 +254,22 @@ class Node:
                 status = str(answer["status"])
         except PushRefused as error:
             raise await refusal(self, bundle, error.code) from None
+        except NodeDown:
+            if await self._has_heard(bundle):
+                return bytes(bundle.name())
+            raise
         if status == "PENDING":
             raise await waiting(self, bundle)
         if status != "SUCCESS":
             raise PushRefused(status, f"the node answered {status[:80]!r} to the transaction, expected SUCCESS")
         return bytes(bundle.name())
+
+    async def _has_heard(self, bundle: SpendBundle) -> bool:
+        """Whether the node holds a transaction whose push was never answered; False if it cannot be asked."""
+        try:
+            return await self.mempool_item(bytes(bundle.name())) is not None
+        except (NodeDown, AnswerMalformed, WrongCertificates):
+            return False
 
     async def mempool_item(self, tx_id: bytes) -> PendingTransaction | None:
         """The transaction of that id if it waits in the mempool, else None."""

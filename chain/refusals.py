@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chain.errors import AlreadySpent, MempoolConflict, NodeNotSynced, PushRefused
+from chain.errors import AlreadySpent, FeeTooLow, MempoolConflict, NodeNotSynced, PushRefused
 from puzzles.units import CoinId
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ SENTENCES = {
 }
 """The node's reason codes; one that is not here is shown as it is."""
 
+MEMPOOL_FULL = ("INVALID_FEE_LOW_FEE", "INVALID_FEE_TOO_CLOSE_TO_ZERO")
+"""Codes for a transaction that is sound and pays too little as things stand."""
+
 
 async def refusal(node: Node, bundle: SpendBundle, code: str) -> PushRefused | NodeNotSynced:
     """The error for the node's reason code, after a look at which coin it is about."""
@@ -60,6 +63,8 @@ async def refusal(node: Node, bundle: SpendBundle, code: str) -> PushRefused | N
                     f"the transaction was refused: its coin {coin.coin_id.hex()} was spent in block "
                     f"{coin.spent_height}, by this transaction or by another",
                 )
+    if code in MEMPOOL_FULL:
+        return FeeTooLow(code, f"the transaction was not taken yet: {SENTENCES[code]}, or wait for a quieter hour")
     sentence = SENTENCES.get(code, f"the node's reason is {code}")
     return PushRefused(code, f"the transaction was refused: {sentence}")
 

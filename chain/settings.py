@@ -30,6 +30,8 @@ class NodeSettings(Settings):
     """http:// for the local simulator, https:// for an own node or a public endpoint."""
     chia_root: Path | None = Field(default=None, validation_alias="CARBON_CHIA_ROOT")
     """Where an own node keeps its certificates; without it no client certificate is shown."""
+    ca_file: Path | None = Field(default=None, validation_alias="CARBON_NODE_CA_FILE")
+    """Authorities (PEM) that alone vouch for a public endpoint; this machine's own if not given."""
     request_timeout: float = Field(default=30.0, validation_alias="CARBON_REQUEST_TIMEOUT", gt=0, le=600)
     """Seconds one request may take."""
 
@@ -59,6 +61,8 @@ class NodeSettings(Settings):
         is_loopback = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if parts.scheme == "http" and self.network != SIMULATOR0.name and not is_loopback:
             raise ValueError(f"the node's URL {self.url!r} is not encrypted: expected https:// for {self.network}")
+        if self.chia_root is not None and self.ca_file is not None:
+            raise ValueError("chia_root is for a node of your own and ca_file for a public endpoint: give one of them")
         return self
 
     @property

@@ -11,7 +11,7 @@ from chia.server.server import ssl_context_for_server
 from chia.ssl.create_ssl import create_all_ssl
 from chia.util.config import create_default_chia_config
 
-from chain.connection import client_certificates
+from chain.certificates import client_certificates
 from chain.errors import WrongCertificates
 from chain.node import connect
 from chain.settings import NodeSettings

@@ -67,7 +67,7 @@ async def test_node_of_another_network_is_refused(node_settings: NodeSettings) -
 
 async def test_node_that_is_down_is_named() -> None:
     async with connect(NodeSettings(url="http://127.0.0.1:9")) as node:
-        with pytest.raises(NodeDown, match=r"no node answers at http://127.0.0.1:9/ \(Connection refused\)"):
+        with pytest.raises(NodeDown, match=r"no node answers at http://127.0.0.1:9 \(Connection refused\)"):
             await node.peak()
 
 
