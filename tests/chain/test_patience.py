@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from chain import connection, patience
 from chain.errors import AnswerMalformed, FeeTooLow, NodeDown, NotOffered
@@ -18,7 +19,6 @@ from chain.fees import FeeSettings, fee_for
 from chain.node import Node, connect
 from chain.patience import Patience, seconds_named
 from chain.refusals import refusal
-from chain.serve import Handler
 from chain.settings import NodeSettings
 from puzzles.units import Mojos
 from sim.local_chain import LocalChain
