@@ -25,7 +25,7 @@ from chain.errors import (
 )
 from chain.forms import Body, Hex32
 from chain.json_values import to_hex
-from chain.serve import StatusTable, make_app
+from chain.serve import StatusTable, Watch, make_app
 from chain.wire import answer, read_body, read_query
 from climate_wallet.amounts import whole_units
 from climate_wallet.certificate import certificate_of
@@ -39,7 +39,13 @@ from climate_wallet.errors import (
     NoCertificate,
     NotEnoughFunds,
     NotEnoughUnits,
+    OfferDeclined,
+    OfferEnded,
+    OfferMalformed,
+    OfferNotFound,
+    OfferUnsupported,
     RequestReused,
+    TokenNotTrusted,
     TransactionNotFound,
     UnknownRegistry,
     UnknownToken,
@@ -101,6 +107,12 @@ STATUSES: StatusTable = {
     RequestReused: 409,
     NoCertificate: 409,
     CannotReplace: 409,
+    OfferMalformed: 400,
+    OfferUnsupported: 400,
+    OfferNotFound: 404,
+    OfferEnded: 409,
+    OfferDeclined: 409,
+    TokenNotTrusted: 409,
 }
 """Error class to HTTP status, by the nearest class of its family."""
 
@@ -183,7 +195,7 @@ class Page(Body):
 def wallet_app(service: WalletService, door: Door, *, token: str) -> web.Application:
     """The daemon's application."""
     routes = Routes(service)
-    app = make_app(door, token=token, statuses=STATUSES, health=routes.health)
+    app = make_app(door, token=token, statuses=STATUSES, watch=watch)
     app.router.add_get("/v1/status", routes.status)
     app.router.add_post("/v1/lock", routes.lock)
     app.router.add_post("/v1/unlock", routes.unlock)
@@ -214,11 +226,6 @@ class Routes:
 
     def _shown(self, tx: Transaction) -> dict[str, object]:
         return transaction_json(tx, self._service.wallet.height)
-
-    async def health(self) -> dict[str, object]:
-        """What anyone on this machine may know: whether the wallet keeps up."""
-        state = self._service.state()
-        return {"is_synced": state.sync is not None and state.sync.is_synced and state.problem is None}
 
     async def status(self, _: web.Request) -> web.Response:
         """Key, lock, how far, and what is wrong if anything."""

@@ -18,6 +18,12 @@ WalletError
 |-- RequestReused           a caller's request id that stands for something else already
 |-- NoCertificate           the transaction is no retirement, or in no block yet
 |-- CannotReplace           the transaction can no longer be replaced
+|-- OfferMalformed          a text that is no offer, or an offer that could never be valid
+|-- OfferUnsupported        an offer that is no plain trade of XCH and CATs
+|-- OfferNotFound           no offer of that id was made here
+|-- OfferEnded              an offer that is taken, cancelled or expired, or is being taken
+|-- OfferDeclined           an offer that asks more than was agreed to, or is this wallet's own
+|-- TokenNotTrusted         an offer of a token that no followed registry issued
 |-- BuildError              a bundle of ours that would not keep what it promises; nothing was pushed
 |-- DaemonDown              the command line finds no daemon, or no token to speak to it
 `-- DaemonRefused           the daemon answered a command line's request with an error
@@ -108,6 +114,30 @@ class NoCertificate(WalletError):
 
 class CannotReplace(WalletError):
     """The transaction can no longer be replaced."""
+
+
+class OfferMalformed(WalletError):
+    """A text that is no offer, or an offer that could never be valid."""
+
+
+class OfferUnsupported(WalletError):
+    """An offer that is no plain trade of XCH and CATs."""
+
+
+class OfferNotFound(WalletError):
+    """No offer of that id was made by this wallet."""
+
+
+class OfferEnded(WalletError):
+    """An offer that is taken, cancelled or expired, or that somebody is taking now."""
+
+
+class OfferDeclined(WalletError):
+    """An offer that this wallet does not take: it asks more than was agreed to, or is its own."""
+
+
+class TokenNotTrusted(WalletError):
+    """An offer of a token that no followed registry issued, taken without saying so."""
 
 
 class BuildError(WalletError):

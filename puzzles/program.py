@@ -81,6 +81,12 @@ def _curried_values(puzzle: bytes, mod: bytes, count: int) -> list[bytes] | None
     return values if puzzle[at:] == _ENVIRONMENT + _NIL * (count + 1) else None
 
 
+def is_curry_of(puzzle: bytes, mod: bytes) -> bool:
+    """Whether the puzzle is this mod with values curried in, however many; both serialized."""
+    head = _APPLY + _QUOTED + mod + _ITEM
+    return puzzle.startswith(head) or bytes(Program.from_bytes(puzzle)).startswith(head)
+
+
 def applied(puzzle: bytes, path: int) -> bytes:
     """`(a (q . puzzle) path)`, serialized: runs that puzzle on the part of its solution at the path, below 128."""
     assert 0 < path < 128, "a path of one byte"

@@ -12,11 +12,13 @@ from chia.wallet.puzzles.p2_delegated_puzzle_or_hidden_puzzle import (
 from chia_rs import G1Element
 from chia_rs.sized_bytes import bytes32
 
-from puzzles.units import CoinId, Mojos, PuzzleHash
+from puzzles.units import CoinId, Height, Mojos, PuzzleHash
 
 RESERVE_FEE = 52
 ASSERT_COIN_ANNOUNCEMENT = 61
 ASSERT_CONCURRENT_SPEND = 64
+ASSERT_BEFORE_SECONDS_ABSOLUTE = 85
+ASSERT_BEFORE_HEIGHT_ABSOLUTE = 87
 
 
 def standard_puzzle(public_key: G1Element) -> Program:
@@ -47,3 +49,13 @@ def assert_spent_together(coin_id: CoinId) -> Program:
 def assert_coin_announcement(announcement_id: bytes) -> Program:
     """ASSERT_COIN_ANNOUNCEMENT of that id, 32 bytes."""
     return Program.to([ASSERT_COIN_ANNOUNCEMENT, bytes32(announcement_id)])
+
+
+def assert_before_timestamp(timestamp: int) -> Program:
+    """ASSERT_BEFORE_SECONDS_ABSOLUTE: it holds while the newest transaction block is older than this, unix seconds."""
+    return Program.to([ASSERT_BEFORE_SECONDS_ABSOLUTE, timestamp])
+
+
+def assert_before_height(height: Height) -> Program:
+    """ASSERT_BEFORE_HEIGHT_ABSOLUTE: it holds while the newest transaction block is below this height."""
+    return Program.to([ASSERT_BEFORE_HEIGHT_ABSOLUTE, height])
