@@ -1,0 +1,70 @@
+"""The real node and the official wallets, one of each for the session; see `node.py` and `wallet.py` for their use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.real_node.node import RealNode
+from tests.real_node.wallet import StockWallet
+
+WALLET_MNEMONICS = (
+    "zoo " * 23 + "vote",
+    "legal winner thank year wave sausage worth useful legal winner thank year "
+    "wave sausage worth useful legal winner thank year wave sausage worth title",
+    "letter advice cage absurd amount doctor acoustic avoid letter advice cage absurd "
+    "amount doctor acoustic avoid letter advice cage absurd amount doctor acoustic bless",
+)
+"""Keys in the keychain of the session's node; the first fingerprint is the farmer's, these follow."""
+OTHER_MNEMONIC = "abandon " * 11 + "about"
+"""The key of the other wallet."""
+
+
+@pytest.fixture(scope="session")
+def real_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
+    """The session's real full node."""
+    node = RealNode(folder=tmp_path_factory.mktemp("real-node"), mnemonics=WALLET_MNEMONICS)
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture(scope="session")
+def stock_wallet(real_node: RealNode) -> Iterator[StockWallet]:
+    """The session's chia_wallet, in the node's home: four keys, the farmer's first."""
+    wallet = StockWallet.beside(real_node)
+    wallet.start()
+    try:
+        yield wallet
+    finally:
+        wallet.stop()
+
+
+@pytest.fixture(scope="session")
+def other_stock_wallet(real_node: RealNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockWallet]:
+    """A second chia_wallet with a home and one key of its own: another user of the same chain."""
+    wallet = StockWallet.of_its_own(real_node, tmp_path_factory.mktemp("other-wallet"), [OTHER_MNEMONIC])
+    wallet.start()
+    try:
+        yield wallet
+    finally:
+        wallet.stop()
+
+
+@pytest.fixture(scope="module")
+def new_real_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RealNode]]:
+    """Start a node for this module alone: `new_real_node(constants={...})`, any argument of RealNode but the folder."""
+    with ExitStack() as stack:
+
+        def begin(**options: Any) -> RealNode:
+            node = RealNode(folder=tmp_path_factory.mktemp("own-node"), **options)
+            stack.callback(node.stop)
+            node.start()
+            return node
+
+        yield begin
