@@ -2,8 +2,9 @@
 
 The id of a receipt commits to the coin that was burnt, to how much of it, and to the record; the id of the burnt coin
 commits to the token, and the token to registry, serials and metadata. So nothing in a certificate needs to be believed
-but that its receipt is on chain, which a node or (later, under `proof`) a block header shows. It proves a token of
-*this* registry; that the registry is the genuine one is for the reader to know.
+but that its receipt is on chain, which a node shows, or, under `proof`, the header of the block that spent the receipt
+(sealed it). It proves a token of *this* registry; that the registry is the genuine one, and that the block is one of
+the chain, is for the reader to know.
 
 There is one way to write a certificate, and no other is read: sorted keys, no spaces, UTF-8, lower-case hex with 0x,
 no unknown key and none twice.
@@ -11,11 +12,8 @@ no unknown key and none twice.
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
 
 from chia.types.blockchain_format.program import Program
 from chia_rs import Coin
@@ -25,8 +23,10 @@ from chia_rs.sized_ints import uint64
 from puzzles.cat import cat_puzzle_hash
 from puzzles.errors import CertificateError, PuzzleError
 from puzzles.fields import Fields, PrivateField, commitment_opens, read_fields
+from puzzles.header_proof import HeaderProof, read_foliage, read_transaction_block
+from puzzles.merkle_path import read_path, write_path
 from puzzles.retirement import receipt_coin
-from puzzles.tree import has_at_most, parsed
+from puzzles.strict_json import StrictObject, canonical, parse_strictly
 from puzzles.unit_block_tail import Token, delta_of, token_of
 from puzzles.units import (
     MAX_UNITS,
@@ -42,17 +42,14 @@ VERSION = 1
 MAX_BYTES = 128 * 1024
 """Largest certificate read: many times what a record and metadata in canonical form need."""
 
-_HEX = re.compile(r"0x(?:[0-9a-f]{2})*", re.ASCII)
-
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
     """A retirement as its certificate states it; raises CertificateError if it contradicts itself.
 
     The coin that burnt is given by its parent, inner puzzle hash and amount. `serials` is the range that the fixed
-    rule gives this retirement, as an explorer stated it; None if not stated.
+    rule gives this retirement, as an explorer stated it; None if not stated. `proof` is None as long as none was asked
+    of a node, or the receipt is open.
     """
 
     genesis_challenge: bytes
@@ -66,6 +63,7 @@ class Certificate:
     record: Program
     disclosed: tuple[PrivateField, ...] = ()
     serials: UnitBlock | None = None
+    proof: HeaderProof | None = None
 
     def __post_init__(self) -> None:
         """Hold what can be held without a chain."""
@@ -80,6 +78,10 @@ class Certificate:
             )
         self._check_disclosed()
         self._check_serials()
+        if self.proof is not None and self.proof.coin_id != self.receipt_id:
+            raise CertificateError(
+                f"the proof is of the coin 0x{self.proof.coin_id.hex()}: expected the receipt 0x{self.receipt_id.hex()}"
+            )
 
     def _check_disclosed(self) -> None:
         """Each disclosed field opens the one commitment under its key, in the record's order."""
@@ -143,7 +145,7 @@ class Certificate:
 
 def write_certificate(certificate: Certificate) -> str:
     """The certificate's one canonical text; raises CertificateError if it is larger than any reader takes."""
-    text = _canonical(
+    text = canonical(
         {
             "coin": {
                 "amount": certificate.amount,
@@ -156,7 +158,7 @@ def write_certificate(certificate: Certificate) -> str:
             "format": FORMAT,
             "metadata": _to_hex(bytes(certificate.metadata)),
             "network": _to_hex(certificate.genesis_challenge),
-            "proof": None,
+            "proof": None if certificate.proof is None else _proof_json(certificate.proof),
             "receipt_id": _to_hex(certificate.receipt_id),
             "record": _to_hex(bytes(certificate.record)),
             "registry_id": _to_hex(certificate.registry_id),
@@ -178,12 +180,11 @@ def read_certificate(data: bytes) -> Certificate:
     """
     if len(data) > MAX_BYTES:
         raise CertificateError(f"the certificate has {len(data)} bytes: expected at most {MAX_BYTES}")
-    value = _parse(data)
-    top = _Object(value, "the certificate")
+    value = parse_strictly(data)
+    top = StrictObject(value, "the certificate")
     if top.take("format", str) != FORMAT or top.take("version", int) != VERSION:
         raise CertificateError(f"this is no certificate of the form {FORMAT}, version {VERSION}")
-    if top.take_any("proof") is not None:
-        raise CertificateError("the certificate carries a block-header proof, which this version cannot check")
+    proof = top.take_any("proof")
     receipt_id = top.hash("receipt_id")
     certificate = _read_parts(top)
     if certificate.receipt_id != receipt_id:
@@ -191,12 +192,12 @@ def read_certificate(data: bytes) -> Certificate:
             f"the certificate contradicts itself: its parts make the receipt 0x{certificate.receipt_id.hex()}, "
             f"but it names 0x{receipt_id.hex()}"
         )
-    return certificate
+    return certificate if proof is None else replace(certificate, proof=_read_proof(proof, certificate.receipt_id))
 
 
-def _read_parts(top: _Object) -> Certificate:
-    coin = _Object(top.take_any("coin"), "coin")
-    block = _Object(top.take_any("unit_block"), "unit_block")
+def _read_parts(top: StrictObject) -> Certificate:
+    coin = StrictObject(top.take_any("coin"), "coin")
+    block = StrictObject(top.take_any("unit_block"), "unit_block")
     series = block.take("series", str)
     serials = top.take_any("serials")
     disclosed: list[object] = top.take("disclosed", list)
@@ -212,7 +213,7 @@ def _read_parts(top: _Object) -> Certificate:
             unit_count=top.take("unit_count", int),
             record=top.program("record"),
             disclosed=tuple(_read_private(item) for item in disclosed),
-            serials=None if serials is None else _read_range(_Object(serials, "serials"), series),
+            serials=None if serials is None else _read_range(StrictObject(serials, "serials"), series),
         )
     except CertificateError:
         raise
@@ -223,14 +224,42 @@ def _read_parts(top: _Object) -> Certificate:
     return certificate
 
 
+def _proof_json(proof: HeaderProof) -> dict[str, str]:
+    return {
+        "foliage": _to_hex(bytes(proof.foliage)),
+        "header_hash": _to_hex(proof.header_hash),
+        "removal_path": _to_hex(write_path(proof.removal_path)),
+        "transaction_block": _to_hex(bytes(proof.transaction_block)),
+    }
+
+
+def _read_proof(item: object, receipt_id: CoinId) -> HeaderProof:
+    entry = StrictObject(item, "proof")
+    header_hash = entry.hash("header_hash")
+    foliage = read_foliage(entry.data("foliage"))
+    if foliage.get_hash() != header_hash:
+        raise CertificateError(
+            f"the foliage of the proof is that of the block 0x{foliage.get_hash().hex()}, "
+            f"but the proof names 0x{header_hash.hex()}"
+        )
+    proof = HeaderProof(
+        coin_id=receipt_id,
+        removal_path=read_path(entry.data("removal_path")),
+        transaction_block=read_transaction_block(entry.data("transaction_block")),
+        foliage=foliage,
+    )
+    entry.end()
+    return proof
+
+
 def _read_private(item: object) -> PrivateField:
-    entry = _Object(item, "disclosed")
+    entry = StrictObject(item, "disclosed")
     field = PrivateField(key=entry.take("key", str), value=entry.take("value", str), salt=entry.hash("salt"))
     entry.end()
     return field
 
 
-def _read_range(item: _Object, series: str) -> UnitBlock:
+def _read_range(item: StrictObject, series: str) -> UnitBlock:
     block = UnitBlock(series=series, first=item.take("first", int), last=item.take("last", int))
     item.end()
     return block
@@ -240,79 +269,5 @@ def _range(block: UnitBlock) -> dict[str, int]:
     return {"first": block.first, "last": block.last}
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
 def _to_hex(data: bytes) -> str:
     return "0x" + data.hex()
-
-
-def _parse(data: bytes) -> object:
-    """The JSON value, if the bytes are the one canonical form of it (which a key given twice is not)."""
-    try:
-        value: object = json.loads(data.decode())
-        is_canonical = _canonical(value).encode() == data
-    except (ValueError, RecursionError, UnicodeError) as error:
-        raise CertificateError("the certificate is not well-formed JSON in UTF-8") from error
-    if not is_canonical:
-        raise CertificateError(
-            "the certificate is not in canonical form: expected sorted keys, each once, no spaces and no line end; "
-            "take the file as it was exported"
-        )
-    return value
-
-
-class _Object:
-    """A JSON object whose keys are taken one by one, so that none is left over unread."""
-
-    def __init__(self, value: object, name: str) -> None:
-        if not isinstance(value, dict):
-            raise CertificateError(f"{name} is not a JSON object")
-        self._left: dict[str, Any] = dict(value)
-        self._name = name
-
-    def take_any(self, key: str) -> object:
-        """The value of that key; raises CertificateError if it is missing."""
-        if key not in self._left:
-            raise CertificateError(f"{self._name} has no {key}")
-        return self._left.pop(key)
-
-    def take(self, key: str, kind: type[T]) -> T:
-        """The value of that key, which must be of exactly that kind."""
-        value: Any = self.take_any(key)
-        if type(value) is not kind:
-            raise CertificateError(f"{key} of {self._name} is of the wrong kind")
-        return value
-
-    def data(self, key: str) -> bytes:
-        """Bytes of that key's hex."""
-        text = self.take(key, str)
-        if not _HEX.fullmatch(text):
-            raise CertificateError(f"{key} of {self._name} is not lower-case hex after 0x")
-        return bytes.fromhex(text[2:])
-
-    def hash(self, key: str) -> bytes:
-        """The 32 bytes of that key's hex."""
-        data = self.data(key)
-        if len(data) != 32:
-            raise CertificateError(f"{key} of {self._name} has {len(data)} bytes: expected 32")
-        return data
-
-    def program(self, key: str) -> Program:
-        """The CLVM tree of that key's hex, serialized in the one plain way."""
-        data = self.data(key)
-        try:
-            program = parsed(data)
-            # a back reference unfolds a few bytes to a tree that no memory holds: count before writing it out
-            is_plain = has_at_most(program, len(data)) and bytes(program) == data
-        except (ValueError, TypeError, AssertionError) as error:
-            raise CertificateError(f"{key} of {self._name} is no CLVM tree") from error
-        if not is_plain:
-            raise CertificateError(f"{key} of {self._name} is not serialized in the one plain way")
-        return program
-
-    def end(self) -> None:
-        """Raise CertificateError if a key is left that nobody asked for."""
-        if self._left:
-            raise CertificateError(f"{self._name} has an unknown {min(self._left)!r}")
