@@ -1,34 +1,32 @@
-"""The blocks of the local chain: a header record each, the program of its spends, and what was pushed.
-
-The rule guarded here: a block's header hash commits to its parent, its contents and the branch it was made
-on, so a chain that went another way shows other header hashes from the fork on, as a real one does.
-"""
+"""The blocks of the local chain: a record and a header each, the program of its spends, and what was pushed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TypeVar
 
 from chia.util.db_wrapper import DBWrapper2
-from chia_rs import BlockRecord, ClassgroupElement, Coin, ConsensusConstants, Program, SpendBundle
+from chia_rs import BlockRecord, ClassgroupElement, Coin, ConsensusConstants, FullBlock, Program, SpendBundle
 from chia_rs.sized_bytes import bytes32
-from chia_rs.sized_ints import uint8, uint32, uint64, uint128
+from chia_rs.sized_ints import uint8, uint32, uint64
+
+from sim.headers import Header, full_block, total_iterations_at, weight_at
 
 Thing = TypeVar("Thing", SpendBundle, Coin)
 
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS sim_block(height INTEGER PRIMARY KEY, record BLOB NOT NULL, generator BLOB, "
-    "bundles BLOB NOT NULL, minted BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS sim_block(height INTEGER PRIMARY KEY, record BLOB NOT NULL, header BLOB NOT NULL, "
+    "generator BLOB, bundles BLOB NOT NULL, minted BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS sim_branch(number INTEGER NOT NULL)",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What went into a block: its generator if it has spends, the pushed bundles, the coins of the faucet."""
+    """What went into a block: header, generator if it has spends, the pushed bundles, the coins of the faucet."""
 
+    header: Header
     generator: Program | None
     bundles: tuple[SpendBundle, ...]
     minted: tuple[Coin, ...]
@@ -51,7 +49,8 @@ class Blocks:
         async with db.writer_maybe_transaction() as connection:
             for statement in _SCHEMA:
                 await connection.execute(statement)
-            for (record,) in await connection.execute_fetchall("SELECT record FROM sim_block ORDER BY height"):
+            query = "SELECT record FROM sim_block WHERE header IS NOT NULL ORDER BY height"  # no header: not of today
+            for (record,) in await connection.execute_fetchall(query):
                 blocks._remember(BlockRecord.from_bytes(record))
             for (number,) in await connection.execute_fetchall("SELECT max(number) FROM sim_branch"):
                 blocks.branch = number or 0
@@ -80,12 +79,13 @@ class Blocks:
         row = (
             int(record.height),
             bytes(record),
+            contents.header.to_bytes(),
             None if contents.generator is None else bytes(contents.generator),
             _joined(contents.bundles),
             _joined(contents.minted),
         )
         async with self._db.writer_maybe_transaction() as connection:
-            await connection.execute("INSERT INTO sim_block VALUES(?, ?, ?, ?, ?)", row)
+            await connection.execute("INSERT INTO sim_block VALUES(?, ?, ?, ?, ?, ?)", row)
 
     def _remember(self, record: BlockRecord) -> None:
         self._heights[record.header_hash] = len(self._records)
@@ -103,14 +103,20 @@ class Blocks:
 
     async def contents(self, height: int) -> Contents:
         """What went into the block at a height."""
-        query = "SELECT generator, bundles, minted FROM sim_block WHERE height=?"
+        query = "SELECT header, generator, bundles, minted FROM sim_block WHERE height=?"
         async with self._db.reader_no_transaction() as connection:
-            ((generator, bundles, minted),) = await connection.execute_fetchall(query, (height,))
+            ((header, generator, bundles, minted),) = await connection.execute_fetchall(query, (height,))
         return Contents(
+            header=Header.from_bytes(header),
             generator=None if generator is None else Program.from_bytes(generator),
             bundles=tuple(_parted(bundles, SpendBundle)),
             minted=tuple(_parted(minted, Coin)),
         )
+
+    async def full_block(self, constants: ConsensusConstants, record: BlockRecord) -> FullBlock:
+        """The block as a full node shows it, with empty proofs of space and time."""
+        contents = await self.contents(record.height)
+        return full_block(constants, record.height, contents.header, contents.generator)
 
     async def cut(self, height: int) -> None:
         """Drop all blocks above a height and begin a new branch, on disk."""
@@ -141,50 +147,33 @@ def _parted(data: bytes, kind: type[Thing]) -> list[Thing]:
     return things
 
 
-def make_record(
-    constants: ConsensusConstants,
-    previous: BlockRecord | None,
-    *,
-    branch: int,
-    timestamp: int,
-    fees: int,
-    rewards: Sequence[Coin],
-    farmer_puzzle_hash: bytes32,
-    generator: Program | None,
-) -> BlockRecord:
-    """The header record of the next block; without proofs of space and time, else as on a real chain."""
+def make_record(constants: ConsensusConstants, previous: BlockRecord | None, header: Header) -> BlockRecord:
+    """What a node keeps in memory of the next block; without proofs of space and time, else as on a real chain."""
     height = 0 if previous is None else previous.height + 1
-    prev_hash = constants.GENESIS_CHALLENGE if previous is None else previous.header_hash
-    commitment = sha256(
-        prev_hash + height.to_bytes(4, "big") + timestamp.to_bytes(8, "big") + branch.to_bytes(4, "big")
-    )
-    commitment.update(b"" if generator is None else sha256(bytes(generator)).digest())
-    for coin in rewards:
-        commitment.update(coin.name())
-    header_hash = bytes32(commitment.digest())
-    difficulty = constants.DIFFICULTY_STARTING
+    foliage, info = header.foliage, header.info
+    header_hash, farmer = header.header_hash, foliage.foliage_block_data.farmer_reward_puzzle_hash
     return BlockRecord(
         header_hash,
-        prev_hash,
+        foliage.prev_block_hash,
         uint32(height),
-        uint128((height + 1) * difficulty),
-        uint128((height + 1) * constants.SUB_SLOT_ITERS_STARTING // constants.SLOT_BLOCKS_TARGET),
+        weight_at(constants, height),
+        total_iterations_at(constants, height),
         uint8(0),
         ClassgroupElement.get_default_element(),
         None,
         header_hash,
         header_hash,
         constants.SUB_SLOT_ITERS_STARTING,
-        farmer_puzzle_hash,
-        farmer_puzzle_hash,
+        foliage.foliage_block_data.pool_target.puzzle_hash,
+        farmer,
         uint64(1),
         uint8(0),
         False,
         uint32(max(height - 1, 0)),
-        uint64(timestamp),
-        prev_hash,
-        uint64(fees),
-        list(rewards),
+        header.transaction_block.timestamp,
+        header.transaction_block.prev_transaction_block_hash,
+        info.fees,
+        list(info.reward_claims_incorporated),
         None,
         None,
         None,

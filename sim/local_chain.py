@@ -1,7 +1,7 @@
 """A Chia of one's own: chia's mempool, coin store and hint store, and blocks farmed when told to.
 
 The rule guarded here: whatever a real node would refuse is refused here, by the same code. What this module
-adds is what chia's own spend simulator lacks: header hashes that differ after a reorg, and a state on disk in
+adds is what chia's own spend simulator lacks: true headers, other ones after a reorg, and a state on disk in
 which each block is one transaction, so that a killed process loses nothing that was farmed.
 """
 
@@ -45,6 +45,7 @@ from puzzles.units import Height, Mojos, PuzzleHash
 from sim.blocks import Blocks, Contents, make_record
 from sim.errors import FaucetError, NoSuchBlock, StateError
 from sim.fee_estimator import FeeEstimator
+from sim.headers import NO_SPENDS, Spends, make_header
 
 BLOCK_SECONDS = 19
 """Seconds between two blocks on the simulated clock: 4,608 blocks a day, as on mainnet."""
@@ -53,6 +54,11 @@ FIRST_TIMESTAMP = 1_767_225_600
 FARMER = PuzzleHash(sha256(b"the local chain's farmer").digest())
 """Rewards and fees go here; nobody holds a key to it."""
 MAX_FAUCET = 2**63 - 1
+
+Addition = tuple[bytes32, Coin, bool]
+"""A new coin as the coin store takes it: id, coin, whether it is like its parent."""
+Hint = tuple[bytes32, bytes]
+"""A new coin's id and its hint, as the hint store takes them."""
 
 log = logging.getLogger(__name__)
 
@@ -224,36 +230,25 @@ class LocalChain:
         previous = self.blocks.peak
         height = uint32(len(self.blocks))
         program = None if previous is None else self._generator(previous)
-        additions: list[tuple[bytes32, Coin, bool]] = []
-        hints: list[tuple[bytes32, bytes]] = []
-        removals: list[bytes32] = []
-        fees = 0
-        if program is not None:
-            conditions = self._run(program, height)
-            additions, hints = _created(conditions)
-            removals = [bytes32(spend.coin_id) for spend in conditions.spends]
-            fees = conditions.removal_amount - conditions.addition_amount
+        spends, additions, hints = (NO_SPENDS, [], []) if program is None else self._spends(program, height)
         rewards = list(minted) if height else []
         if height:
-            farmed = uint64(calculate_base_farmer_reward(height) + fees)
+            farmed = uint64(calculate_base_farmer_reward(height) + spends.fees)
             challenge = self.constants.GENESIS_CHALLENGE
             rewards.append(create_pool_coin(height, puzzle_hash, calculate_pool_reward(height), challenge))
             rewards.append(create_farmer_coin(height, puzzle_hash, farmed, challenge))
-        record = make_record(
+        header = make_header(
             self.constants,
             previous,
             branch=self.blocks.branch,
             timestamp=self._next_timestamp(previous),
-            fees=fees,
+            spends=spends,
             rewards=rewards,
             farmer_puzzle_hash=puzzle_hash,
-            generator=None if program is None else program.program,
         )
-        contents = Contents(
-            generator=None if program is None else program.program,
-            bundles=self._included(removals),
-            minted=minted,
-        )
+        record = make_record(self.constants, previous, header)
+        removals = list(spends.removals)
+        contents = Contents(header=header, generator=spends.generator, bundles=self._included(removals), minted=minted)
         assert record.timestamp is not None, "every block of ours is a transaction block"
         async with self._db.writer():
             await self.coin_store.new_block(height, record.timestamp, rewards, additions, removals)
@@ -272,6 +267,20 @@ class LocalChain:
             return None
         generator = self.mempool_manager.create_block_generator2(previous.header_hash, 30.0)
         return generator if generator is not None and generator.removals else None
+
+    def _spends(self, generator: NewBlockGenerator, height: uint32) -> tuple[Spends, list[Addition], list[Hint]]:
+        """What the block's program does, with the coins it makes as the coin store takes them, and their hints."""
+        conditions = self._run(generator, height)
+        additions, hints = _created(conditions)
+        spends = Spends(
+            generator=generator.program,
+            signature=generator.signature,
+            cost=conditions.cost,
+            fees=conditions.removal_amount - conditions.addition_amount,
+            additions=[coin for _, coin, _ in additions],
+            removals=[bytes32(spend.coin_id) for spend in conditions.spends],
+        )
+        return spends, additions, hints
 
     def _run(self, generator: NewBlockGenerator, height: uint32) -> SpendBundleConditions:
         """What the block's program does, run as by a full node; signatures were checked on the way in."""
@@ -322,11 +331,10 @@ def _held(state: Path) -> Iterator[None]:
         yield
 
 
-def _created(
-    conditions: SpendBundleConditions,
-) -> tuple[list[tuple[bytes32, Coin, bool]], list[tuple[bytes32, bytes]]]:
-    """The coins a block creates, as the coin store takes them (id, coin, is like parent), and hints."""
-    additions, hints = [], []
+def _created(conditions: SpendBundleConditions) -> tuple[list[Addition], list[Hint]]:
+    """The coins a block creates, and their hints."""
+    additions: list[Addition] = []
+    hints: list[Hint] = []
     for spend in conditions.spends:
         for puzzle_hash, amount, hint in spend.create_coin:
             coin = Coin(bytes32(spend.coin_id), bytes32(puzzle_hash), uint64(amount))

@@ -117,6 +117,10 @@ class LocalNodeRpc:
             "removals": _shown(removed),
         }
 
+    async def get_block(self, request: Request) -> Answer:
+        """A whole block."""
+        return {"block": await self._chain.blocks.full_block(self._chain.constants, self._block(request))}
+
     async def get_block_spends(self, request: Request) -> Answer:
         """All spends of a block."""
         height = self._block(request).height

@@ -11,7 +11,7 @@ from chia.full_node.full_node_rpc_api import FullNodeRpcApi
 from chia.rpc.rpc_errors import RpcError, structured_error_from_exception
 from chia.types.blockchain_format.program import Program
 from chia.util.json_util import dict_to_json_str
-from chia_rs import BlockRecord
+from chia_rs import BlockRecord, FullBlock
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint32
 
@@ -57,6 +57,10 @@ class NodeShape:
     async def get_block_record(self, header_hash: bytes32) -> BlockRecord | None:
         return self.chain.blocks.named(header_hash)
 
+    async def get_full_block(self, header_hash: bytes32) -> FullBlock | None:
+        record = self.chain.blocks.named(header_hash)
+        return None if record is None else await self.chain.blocks.full_block(self.constants, record)
+
 
 async def said(endpoint: Callable[[dict[str, Any]], Awaitable[Any]], request: dict[str, Any]) -> str:
     """The answer as it goes over the wire, coins in one order; or the refusal."""
@@ -84,6 +88,7 @@ async def test_every_shared_endpoint_answers_as_chias_own(chain: LocalChain, ali
     questions: dict[str, list[dict[str, Any]]] = {
         "get_block_record_by_height": [{"height": 2}, {"height": 999}, {}],
         "get_block_record": [{"header_hash": here}, {"header_hash": nobody}, {}],
+        "get_block": [{"header_hash": here}, {"header_hash": nobody}, {}],
         "get_block_records": [{"start": 0, "end": 3}, {"start": 1, "end": 999}, {"start": 5, "end": 1}, {}],
         "get_aggsig_additional_data": [{}],
         "get_constants": [{}],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,16 @@ async def test_second_chain_on_the_same_state_is_refused(tmp_path: Path) -> None
         with pytest.raises(StateError, match="another local chain runs"):
             async with LocalChain.open(tmp_path):
                 pytest.fail("two chains on one state")
+
+
+async def test_state_of_a_chain_without_headers_is_refused(tmp_path: Path) -> None:
+    async with LocalChain.open(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / "chain.sqlite")) as database:
+        database.execute("ALTER TABLE sim_block DROP COLUMN header")
+    with pytest.raises(StateError, match="is no local chain"):
+        async with LocalChain.open(tmp_path):
+            pytest.fail("a state that cannot show its blocks")
 
 
 async def test_state_that_is_no_chain_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
