@@ -6,6 +6,11 @@ EngineError
 |   |   `-- ImportRefused  a file of records of which at least one does
 |   |-- NotInRegister      a project, issuance, label or unit that the register does not hold
 |   |-- SerialsOverlap     a unit block that shares serials with one the register holds
+|   |-- QuantityExceeded   more units than their issuance or label admits
+|   |-- StillReferred      a record that other records stand on and that is not deleted, or not yet
+|   |-- StagingRefused     a change that cannot be staged, committed or dropped
+|   |   `-- RecordChanged  a record that was changed since, by somebody else
+|   |-- VocabularyInvalid  a governance file that is none, or lacks what the register needs
 |   |-- MoveRefused        a status a record may not move to from the one it has
 |   |-- AlreadyTokenized   a unit whose serials were tokenized before, as another token
 |   |-- RangeRefused       a serial range that is not, or not wholly, the register's to retire or take back
@@ -89,6 +94,26 @@ class NotInRegister(RegisterError):
 
 class SerialsOverlap(RegisterError):
     """A unit block that shares serials with one the register holds."""
+
+
+class QuantityExceeded(RegisterError):
+    """More units than their issuance or label admits."""
+
+
+class StillReferred(RegisterError):
+    """A record that other records stand on, and that is not deleted before them."""
+
+
+class StagingRefused(RegisterError):
+    """A change that cannot be staged, committed or dropped as asked."""
+
+
+class RecordChanged(StagingRefused):
+    """A record that was changed since it was read or staged, by somebody else."""
+
+
+class VocabularyInvalid(RegisterError):
+    """A governance file that is none, or lacks what the register needs."""
 
 
 class MoveRefused(RegisterError):

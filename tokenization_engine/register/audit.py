@@ -1,8 +1,10 @@
 """The audit trail: every insert, change and deletion of a record leaves an entry, whoever writes and however.
 
 The entries are made by the mapper itself, below every function of this package, so no write of a record can
-forget its entry; a write outside `Register.writing`, where nobody answers for it, is refused. Entries are
-only ever added, numbered without gaps under the register's write lock.
+forget its entry (`bulk.py`, which goes past the mapper, makes them itself); a write outside `Register.writing`, where
+nobody answers for it, is refused. Entries are only ever added, numbered without gaps under the register's write lock.
+Each carries a hash over itself and the hash before it, so that none can be changed, dropped or slipped in later
+without every hash after it changing as well; `register_state` keeps the last one.
 """
 
 from __future__ import annotations
@@ -12,15 +14,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, event, insert, inspect, select, update
 from sqlalchemy.orm import Mapper, Session, object_session
 
-from tokenization_engine.register.model import AuditEntry, Record, RegisterState
+from tokenization_engine.register.model import AuditEntry, Record, RegisterState, table_of
+from tokenization_engine.register.quantities import Quantities
 
 JsonValue = str | int | None
+BEFORE_ALL = bytes(32)
+"""The hash before the first entry."""
+
 _INFO_KEY = "audit_trail"
+_HASHED = ("sequence", "written_timestamp", "author", "comment", "action", "kind", "record_id", "before", "after")
 
 
 def canonical_json(value: object) -> str:
@@ -31,13 +39,23 @@ def canonical_json(value: object) -> str:
 def json_value(value: object) -> JsonValue:
     """A column's value as JSON writes it: bytes as 0x hex, dates as ISO 8601."""
     match value:
+        case str() | int() | None:
+            return value
         case bytes():
             return f"0x{value.hex()}"
         case date():
             return value.isoformat()
-        case str() | int() | None:
-            return value
     raise TypeError(f"{value!r} has no place in a record")
+
+
+def entry_hash(previous: bytes, entry: Mapping[str, Any]) -> bytes:
+    """sha256 of the previous entry's hash and the entry's canonical JSON, 32 bytes; `entry` holds the columns.
+
+    The images are in it as the texts that are stored, the coin id in hex.
+    """
+    value = {name: entry[name] for name in _HASHED}
+    value["coin_id"] = json_value(entry["coin_id"])
+    return sha256(previous + canonical_json(value).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +65,7 @@ class Change:
     sequence: int
     written_timestamp: int
     author: str
+    comment: str | None
     action: str
     kind: str
     record_id: str
@@ -62,15 +81,20 @@ class Trail:
     author: str
     timestamp: int
     last_entry: int
+    head_hash: bytes
+    comment: str | None = None
     action: str = "edit"
     coin_id: bytes | None = None
     unsaved: list[dict[str, Any]] = field(default_factory=list)
+    quantities: Quantities = field(default_factory=Quantities)
 
     @classmethod
-    def begin(cls, session: Session, *, author: str, timestamp: int) -> Trail:
+    def begin(cls, session: Session, *, author: str, timestamp: int, comment: str | None = None) -> Trail:
         """The trail of a session that writes; waits for, and then holds off, every other writer."""
-        last_entry = session.execute(select(RegisterState.last_entry).with_for_update()).scalar_one()
-        trail = cls(author=author, timestamp=timestamp, last_entry=last_entry)
+        last_entry, head_hash = session.execute(
+            select(RegisterState.last_entry, RegisterState.head_hash).with_for_update()
+        ).one()
+        trail = cls(author=author, timestamp=timestamp, comment=comment, last_entry=last_entry, head_hash=head_hash)
         session.info[_INFO_KEY] = trail
         return trail
 
@@ -103,27 +127,36 @@ class Trail:
     ) -> None:
         """Note one change, under the next number."""
         self.last_entry += 1
-        self.unsaved.append(
-            {
-                "sequence": self.last_entry,
-                "written_timestamp": self.timestamp,
-                "author": self.author,
-                "action": self.action,
-                "kind": kind,
-                "record_id": record_id,
-                "before": None if before is None else canonical_json(before),
-                "after": None if after is None else canonical_json(after),
-                "coin_id": self.coin_id,
-            }
-        )
+        entry = {
+            "sequence": self.last_entry,
+            "written_timestamp": self.timestamp,
+            "author": self.author,
+            "comment": self.comment,
+            "action": self.action,
+            "kind": kind,
+            "record_id": record_id,
+            "before": None if before is None else canonical_json(before),
+            "after": None if after is None else canonical_json(after),
+            "coin_id": self.coin_id,
+        }
+        self.head_hash = entry["entry_hash"] = entry_hash(self.head_hash, entry)
+        self.unsaved.append(entry)
+        self.quantities.note(kind, record_id, before, after)
 
     def save(self, session: Session) -> None:
         """Write the pending changes and their entries, in the session's transaction."""
         session.flush()
         if self.unsaved:
-            session.execute(insert(AuditEntry), self.unsaved)
-            session.execute(update(RegisterState).values(last_entry=self.last_entry))
+            session.execute(insert(table_of(AuditEntry)), self.unsaved)
+            state = {"last_entry": self.last_entry, "head_hash": self.head_hash}
+            session.execute(update(RegisterState).values(state))
             self.unsaved = []
+            self.quantities.settle(session)
+
+    def close(self, session: Session) -> None:
+        """Save, and hold the totals of units against what issuances and labels admit; raises QuantityExceeded."""
+        self.save(session)
+        self.quantities.check(session)
 
 
 def changes(
@@ -142,7 +175,7 @@ def changes(
         query = query.where(AuditEntry.record_id == record_id)
     if last is not None:
         query = query.where(AuditEntry.sequence <= last)
-    return [_change(entry) for entry in session.scalars(query)]
+    return [as_change(entry) for entry in session.scalars(query)]
 
 
 def image(record: Record) -> dict[str, JsonValue]:
@@ -150,11 +183,13 @@ def image(record: Record) -> dict[str, JsonValue]:
     return {column.key: json_value(getattr(record, column.key)) for column in inspect(type(record)).columns}
 
 
-def _change(entry: AuditEntry) -> Change:
+def as_change(entry: AuditEntry) -> Change:
+    """The entry with its images read."""
     return Change(
         sequence=entry.sequence,
         written_timestamp=entry.written_timestamp,
         author=entry.author,
+        comment=entry.comment,
         action=entry.action,
         kind=entry.kind,
         record_id=entry.record_id,

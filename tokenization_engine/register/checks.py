@@ -17,7 +17,7 @@ from tokenization_engine.errors import Problem, RecordInvalid
 from tokenization_engine.register.fields import LONG_TEXT, Field, Kind
 from tokenization_engine.register.lifecycle import HELD, NEEDS_REASON, RETIRED
 from tokenization_engine.register.model import Issuance, Label, Record, Unit, block_columns
-from tokenization_engine.register.vocabulary import COUNTRIES, TOKENIZED_ON_CHIA, admitted, pick_list
+from tokenization_engine.register.vocabulary import COUNTRIES, TOKENIZED_ON_CHIA, Vocabulary, shipped
 
 MADE_BY_SERVERS = frozenset({"orgUid", "timeStaged", "createdAt", "updatedAt", "serialNumberBlock"})
 """Fields that a CAD Trust server adds to every record; on the way in they are passed over."""
@@ -37,6 +37,7 @@ class Refused(ValueError):
 class RecordReader:
     """Reads one record's fields, and keeps what it found wrong."""
 
+    vocabulary: Vocabulary = field(default_factory=shipped)
     values: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     record: str = ""
@@ -56,7 +57,7 @@ class RecordReader:
                     self.refuse(one.name, "required")
                 continue
             try:
-                self.values[one.column] = _READERS[one.kind](value, one)
+                self.values[one.column] = _READERS[one.kind](value, one, self.vocabulary)
             except Refused as error:
                 self.values[one.column] = None
                 self.refuse(one.name, str(error))
@@ -185,7 +186,7 @@ def _check_token(reader: RecordReader) -> None:
     values["marketplace_identifier"] = f"0x{asset_id.hex()}"
 
 
-def _read_text(value: object, one: Field) -> str:
+def _read_text(value: object, one: Field, vocabulary: Vocabulary) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # CAD Trust admits a number for a project's id
     if not isinstance(value, str):
@@ -193,25 +194,30 @@ def _read_text(value: object, one: Field) -> str:
     text = unicodedata.normalize("NFC", value).strip()  # the form in which the chain takes it
     if len(text) > one.max_length:
         raise Refused(f"{len(text)} characters long, at most {one.max_length} are admitted")
-    for character in text:
-        is_layout = character in "\n\r\t" and one.max_length == LONG_TEXT
-        if unicodedata.category(character) in ("Cc", "Cs") and not is_layout:
-            raise Refused(f"holds the control character U+{ord(character):04X}")
+    if not text.isprintable():
+        _refuse_controls(text, is_long=one.max_length >= LONG_TEXT)
     if one.pick_list is not None:
-        return _read_picked(text, one.pick_list)
+        return _read_picked(text, one.pick_list, vocabulary)
     return text
 
 
-def _read_picked(text: str, name: str) -> str:
-    picked = admitted(name, text)
+def _refuse_controls(text: str, *, is_long: bool) -> None:
+    for character in text:
+        is_layout = character in "\n\r\t" and is_long
+        if unicodedata.category(character) in ("Cc", "Cs") and not is_layout:
+            raise Refused(f"holds the control character U+{ord(character):04X}")
+
+
+def _read_picked(text: str, name: str, vocabulary: Vocabulary) -> str:
+    picked = vocabulary.admitted(name, text)
     if picked is not None:
         return picked
     if name == COUNTRIES:
         raise Refused(f"{quoted(text)} is no country on CAD Trust's list, nor the ISO code or name of one")
-    raise Refused(f"{quoted(text)} is not one of {', '.join(pick_list(name))}")
+    raise Refused(f"{quoted(text)} is not one of {', '.join(vocabulary.pick_list(name))}")
 
 
-def _read_whole(value: object, one: Field) -> int:
+def _read_whole(value: object, one: Field, _vocabulary: Vocabulary) -> int:
     highest = MAX_SERIAL if one.kind is Kind.SERIAL else one.highest
     if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
         value = int(value)
@@ -222,7 +228,7 @@ def _read_whole(value: object, one: Field) -> int:
     return value
 
 
-def _read_date(value: object, _one: Field) -> date:
+def _read_date(value: object, _one: Field, _vocabulary: Vocabulary) -> date:
     found = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is not None:
         try:
@@ -232,13 +238,13 @@ def _read_date(value: object, _one: Field) -> date:
     raise Refused(f"{quoted(value)} is not a date: expected one like 2021-12-31")
 
 
-def _read_hash(value: object, _one: Field) -> bytes:
+def _read_hash(value: object, _one: Field, _vocabulary: Vocabulary) -> bytes:
     if isinstance(value, str) and _ASSET.fullmatch(value):
         return bytes.fromhex(value.removeprefix("0x"))
     raise Refused(f"{quoted(value)} is not 0x and 64 lower-case hex digits")
 
 
-_READERS: Mapping[Kind, Callable[[object, Field], Any]] = {
+_READERS: Mapping[Kind, Callable[[object, Field, Vocabulary], Any]] = {
     Kind.TEXT: _read_text,
     Kind.WHOLE: _read_whole,
     Kind.SERIAL: _read_whole,

@@ -16,6 +16,7 @@ from tokenization_engine.register.vocabulary import COUNTRIES
 SHORT_TEXT = 255
 LINK_TEXT = 1000
 LONG_TEXT = 10_000
+METADATA_TEXT = 100_000
 
 
 class Kind(Enum):
@@ -38,14 +39,19 @@ class Field:
     kind: Kind = Kind.TEXT
     is_required: bool = False
     pick_list: str | None = None
+    """The governance list that a value must be on, as CAD Trust's own servers ask."""
+    known_list: str | None = None
+    """The governance list that CAD Trust publishes for the field and does not ask for: any text is admitted."""
     max_length: int = SHORT_TEXT
     lowest: int = 0
     highest: int = 2**63 - 1
+    column: str = ""
+    """Name of the field's column, and of its attribute in the model: its name in snake_case, unless given."""
 
-    @property
-    def column(self) -> str:
-        """Name of the field's column, and of its attribute in the model."""
-        return snake_case(self.name)
+    def __post_init__(self) -> None:
+        """Name the column."""
+        if not self.column:
+            object.__setattr__(self, "column", snake_case(self.name))
 
 
 def snake_case(name: str) -> str:
@@ -53,8 +59,10 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _text(name: str, *, required: bool = False, pick: str | None = None, longest: int = SHORT_TEXT) -> Field:
-    return Field(name=name, is_required=required, pick_list=pick, max_length=longest)
+def _text(
+    name: str, *, required: bool = False, pick: str | None = None, known: str | None = None, longest: int = SHORT_TEXT
+) -> Field:
+    return Field(name=name, is_required=required, pick_list=pick, known_list=known, max_length=longest)
 
 
 def _date(name: str, *, required: bool = True) -> Field:
@@ -63,25 +71,25 @@ def _date(name: str, *, required: bool = True) -> Field:
 
 PROJECT_FIELDS = (
     _text("localName", longest=64),
-    _text("currentRegistry", required=True),
+    _text("currentRegistry", required=True, known="registries"),
     _text("projectId", required=True),
     _text("originProjectId", required=True),
-    _text("registryOfOrigin", required=True),
+    _text("registryOfOrigin", required=True, known="registries"),
     _text("program"),
     _text("projectName", required=True),
     _text("projectLink", required=True, longest=LINK_TEXT),
     _text("projectDeveloper", required=True),
-    _text("sector", required=True),
-    _text("projectType", required=True),
-    _text("projectTags", longest=LONG_TEXT),
+    _text("sector", required=True, known="projectSector"),
+    _text("projectType", required=True, known="projectType"),
+    _text("projectTags", known="projectTags", longest=LONG_TEXT),
     _text("coveredByNDC", required=True, pick="coveredByNDC"),
     _text("ndcInformation"),
-    _text("projectStatus", required=True, pick="projectStatus"),
+    _text("projectStatus", required=True, pick="projectStatusValues"),
     _date("projectStatusDate"),
     _text("unitMetric", required=True, pick="unitMetric"),
-    _text("methodology", required=True),
-    _text("methodology2"),
-    _text("validationBody"),
+    _text("methodology", required=True, known="methodology"),
+    _text("methodology2", known="methodology"),
+    _text("validationBody", known="validationBody"),
     _date("validationDate", required=False),
     _text("description", longest=LONG_TEXT),
 )
@@ -100,8 +108,12 @@ ISSUANCE_FIELDS = (
     _date("endDate"),
     _text("verificationApproach", required=True),
     _date("verificationReportDate"),
-    _text("verificationBody", required=True),
+    _text("verificationBody", required=True, known="verificationBody"),
+    Field(name="unitQuantity", kind=Kind.WHOLE, lowest=1),
 )
+"""The last is ours: the units that the registry credited for the period. Where it is given, the unit records of
+the issuance hold no more than that.
+"""
 
 LABEL_FIELDS = (
     _text("localName", longest=64),
@@ -113,6 +125,38 @@ LABEL_FIELDS = (
     _date("validityPeriodEndDate"),
     Field(name="unitQuantity", kind=Kind.WHOLE, is_required=True),
     _text("labelLink", required=True, longest=LINK_TEXT),
+)
+
+RATING_FIELDS = (
+    _text("ratingType", required=True, pick="ratingType"),
+    _text("ratingRangeLowest", required=True),
+    _text("ratingRangeHighest", required=True),
+    _text("rating", required=True),
+    _text("ratingLink", required=True, longest=LINK_TEXT),
+)
+
+CO_BENEFIT_FIELDS = (_text("cobenefit", required=True, known="coBenefits"),)
+
+ESTIMATION_FIELDS = (
+    _date("creditingPeriodStart"),
+    _date("creditingPeriodEnd"),
+    Field(name="unitCount", kind=Kind.WHOLE, is_required=True),
+)
+
+RELATED_PROJECT_FIELDS = (
+    _text("relatedProjectId", required=True),
+    _text("relationshipType"),
+    Field(name="registry", known_list="registries", column="related_registry"),
+)
+
+ORGANIZATION_FIELDS = (
+    _text("name", required=True),
+    _text("icon", longest=LONG_TEXT),
+)
+
+METADATA_FIELDS = (
+    _text("key", required=True),
+    _text("value", longest=METADATA_TEXT),
 )
 
 BLOCK_FIELDS = (
@@ -137,7 +181,7 @@ UNIT_FIELDS = (
     _text("marketplace"),
     _text("marketplaceLink", longest=LINK_TEXT),
     _text("marketplaceIdentifier"),
-    _text("unitTags", longest=LONG_TEXT),
+    _text("unitTags", known="unitTags", longest=LONG_TEXT),
     _text("unitStatus", required=True, pick="unitStatus"),
     _text("unitStatusReason", longest=LINK_TEXT),
     _text("unitRegistryLink", required=True, longest=LINK_TEXT),

@@ -1,28 +1,47 @@
-"""The register's tables: CAD Trust's data model v1 as far as tokenizing needs it, the audit trail, and what
-was applied.
+"""The register's tables: CAD Trust's data model v1, whole; the words admitted, what is staged, the audit trail, and
+what of the chain was applied.
 
 Columns follow `fields.py`. Keys are UUIDs in text made by us, as CAD Trust's are, so that no two registries
-make the same one. Ratings, co-benefits, estimations, related projects, organizations and staging are tables
-beside these, each with a foreign key to `projects`; nothing here changes when they come.
+make the same one. The migrations hold what a model cannot say for two databases at once: no two units of a series
+share a serial, and no entry of the audit trail is ever changed or deleted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import ClassVar
 from uuid import uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from chain.database import Hash32, Timestamp, Uint64
 from puzzles.units import UnitBlock
 from tokenization_engine.register.fields import (
+    CO_BENEFIT_FIELDS,
+    ESTIMATION_FIELDS,
     ISSUANCE_FIELDS,
     LABEL_FIELDS,
     LINK_TEXT,
     LOCATION_FIELDS,
+    METADATA_FIELDS,
+    ORGANIZATION_FIELDS,
     PROJECT_FIELDS,
+    RATING_FIELDS,
+    RELATED_PROJECT_FIELDS,
     SHORT_TEXT,
     UNIT_FIELDS,
     Field,
@@ -32,6 +51,7 @@ from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 _SHORT = String(SHORT_TEXT)
 _LINK = String(LINK_TEXT)
 _KEY = String(36)
+_ORG_UID = String(64)
 
 
 def new_id() -> str:
@@ -50,6 +70,13 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+def table_of(kind: type[Base]) -> Table:
+    """The table of that kind of row, for statements that go past the mapper."""
+    table = kind.__table__
+    assert isinstance(table, Table)
+    return table
 
 
 class Record(Base):
@@ -102,6 +129,10 @@ class Project(_LocallyNamed, Record):
     locations: Mapped[list[ProjectLocation]] = relationship(back_populates="project", order_by="ProjectLocation.id")
     issuances: Mapped[list[Issuance]] = relationship(back_populates="project", order_by="Issuance.id")
     labels: Mapped[list[Label]] = relationship(back_populates="project", order_by="Label.id")
+    ratings: Mapped[list[Rating]] = relationship(order_by="Rating.id")
+    co_benefits: Mapped[list[CoBenefit]] = relationship(order_by="CoBenefit.id")
+    estimations: Mapped[list[Estimation]] = relationship(order_by="Estimation.id")
+    related_projects: Mapped[list[RelatedProject]] = relationship(order_by="RelatedProject.id")
 
 
 class ProjectLocation(_LocallyNamed, Record):
@@ -133,6 +164,7 @@ class Issuance(_LocallyNamed, Record):
     verification_approach: Mapped[str] = mapped_column(_SHORT)
     verification_report_date: Mapped[date]
     verification_body: Mapped[str] = mapped_column(_SHORT)
+    unit_quantity: Mapped[int | None] = mapped_column(BigInteger)
 
     project: Mapped[Project] = relationship(back_populates="issuances")
 
@@ -155,6 +187,108 @@ class Label(_LocallyNamed, Record):
     label_link: Mapped[str] = mapped_column(_LINK)
 
     project: Mapped[Project] = relationship(back_populates="labels")
+
+
+class Rating(Record):
+    """What a rating agency thinks of a project."""
+
+    __tablename__ = "project_ratings"
+    kind = "projectRating"
+    fields = RATING_FIELDS
+
+    warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    rating_type: Mapped[str] = mapped_column(_SHORT)
+    rating_range_lowest: Mapped[str] = mapped_column(_SHORT)
+    rating_range_highest: Mapped[str] = mapped_column(_SHORT)
+    rating: Mapped[str] = mapped_column(_SHORT)
+    rating_link: Mapped[str] = mapped_column(_LINK)
+
+
+class CoBenefit(Record):
+    """A development goal that a project serves besides the climate."""
+
+    __tablename__ = "co_benefits"
+    kind = "coBenefit"
+    fields = CO_BENEFIT_FIELDS
+
+    warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    cobenefit: Mapped[str] = mapped_column(_SHORT)
+
+
+class Estimation(Record):
+    """The units that a project is expected to earn in a crediting period."""
+
+    __tablename__ = "estimations"
+    kind = "estimation"
+    fields = ESTIMATION_FIELDS
+
+    warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    crediting_period_start: Mapped[date]
+    crediting_period_end: Mapped[date]
+    unit_count: Mapped[int] = mapped_column(BigInteger)
+
+
+class RelatedProject(Record):
+    """Another project that a project belongs with; `related_project_id` is the name its registry gave that one."""
+
+    __tablename__ = "related_projects"
+    kind = "relatedProject"
+    fields = RELATED_PROJECT_FIELDS
+
+    warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    related_project_id: Mapped[str] = mapped_column(_SHORT)
+    relationship_type: Mapped[str | None] = mapped_column(_SHORT)
+    related_registry: Mapped[str | None] = mapped_column(_SHORT)
+
+
+class Organization(Record):
+    """A registry as CAD Trust lists it; `id` is its orgUid. One is at home here and owns every project and unit."""
+
+    __tablename__ = "organizations"
+    __table_args__ = (
+        Index(
+            "uq_organizations_is_home",
+            "is_home",
+            unique=True,
+            sqlite_where=text("is_home"),
+            postgresql_where=text("is_home"),
+        ),
+    )
+    kind = "organization"
+    id_name = "orgUid"
+    fields = ORGANIZATION_FIELDS
+
+    id: Mapped[str] = mapped_column(_ORG_UID, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(_SHORT)
+    icon: Mapped[str | None] = mapped_column(Text)
+    is_home: Mapped[bool] = mapped_column(Boolean)
+
+    metadata_lines: Mapped[list[OrganizationMetadata]] = relationship(order_by="OrganizationMetadata.key")
+
+
+class OrganizationMetadata(Record):
+    """One key and value that an organization publishes, such as a token's data under its asset id."""
+
+    __tablename__ = "organization_metadata"
+    __table_args__ = (UniqueConstraint("organization_id", "key"),)
+    kind = "organizationMetadata"
+    fields = METADATA_FIELDS
+
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"))
+    key: Mapped[str] = mapped_column(_SHORT)
+    value: Mapped[str | None] = mapped_column(Text)
+
+
+class VocabularyVersion(Record):
+    """The governance lists as they were at one time, with where they came from; the highest number counts."""
+
+    __tablename__ = "vocabularies"
+    kind = "vocabulary"
+
+    number: Mapped[int] = mapped_column(Integer, unique=True)
+    source: Mapped[str] = mapped_column(_LINK)
+    version: Mapped[str] = mapped_column(_SHORT)
+    lists: Mapped[str] = mapped_column(Text)
 
 
 class LabelUnit(Record):
@@ -229,9 +363,30 @@ class Unit(Record):
         return sorted(link.label_id for link in self.label_units)
 
 
+class StagedChange(Base):
+    """A change that waits for its commit: a whole record with its children, as CAD Trust stages them.
+
+    `data` is the list of records as they are to be (JSON), `original` the record as it was when the change was
+    staged, and `base_hash` that record's version: if it has another one at the commit, the change is refused.
+    """
+
+    __tablename__ = "staged_changes"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    record_id: Mapped[str] = mapped_column(_KEY, unique=True)
+    table: Mapped[str] = mapped_column(String(16))
+    action: Mapped[str] = mapped_column(String(16))
+    author: Mapped[str] = mapped_column(_SHORT)
+    staged_timestamp: Mapped[int] = mapped_column(Timestamp)
+    data: Mapped[str] = mapped_column(Text)
+    original: Mapped[str | None] = mapped_column(Text)
+    base_hash: Mapped[bytes | None] = mapped_column(Hash32)
+
+
 class AuditEntry(Base):
-    """One entry of the audit trail: who wrote which row when, why, and how it read before and after
-    (canonical JSON).
+    """One entry of the audit trail: who wrote which row when, why, and how it read before and after (canonical JSON).
+
+    `entry_hash` covers the entry and the hash of the one before it.
     """
 
     __tablename__ = "audit_trail"
@@ -239,13 +394,14 @@ class AuditEntry(Base):
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     written_timestamp: Mapped[int] = mapped_column(Timestamp)
     author: Mapped[str] = mapped_column(_SHORT)
+    comment: Mapped[str | None] = mapped_column(_LINK)
     action: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(32))
-    record_id: Mapped[str] = mapped_column(_KEY, index=True)
+    record_id: Mapped[str] = mapped_column(_ORG_UID, index=True)
     before: Mapped[str | None] = mapped_column(Text)
     after: Mapped[str | None] = mapped_column(Text)
     coin_id: Mapped[bytes | None] = mapped_column(Hash32, index=True)
-    entry_hash: Mapped[bytes | None] = mapped_column(Hash32)
+    entry_hash: Mapped[bytes] = mapped_column(Hash32)
 
 
 class ChainEventApplied(Base):
@@ -268,16 +424,44 @@ class ChainEventApplied(Base):
 
 
 class RegisterState(Base):
-    """The one row every writer takes first: it holds off the next writer, and numbers the audit trail."""
+    """The one row every writer takes first: it holds off the next writer, and keeps the audit trail's last number
+    and hash.
+    """
 
     __tablename__ = "register_state"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     last_entry: Mapped[int] = mapped_column(BigInteger)
+    head_hash: Mapped[bytes] = mapped_column(Hash32)
 
 
-RECORD_KINDS: tuple[type[Record], ...] = (Project, ProjectLocation, Issuance, Label, Unit, LabelUnit)
+RECORD_KINDS: tuple[type[Record], ...] = (
+    Organization,
+    OrganizationMetadata,
+    VocabularyVersion,
+    Project,
+    ProjectLocation,
+    Issuance,
+    Label,
+    Rating,
+    CoBenefit,
+    Estimation,
+    RelatedProject,
+    Unit,
+    LabelUnit,
+)
 """Every kind of record, parents before children."""
+
+PROJECT_CHILDREN: Mapping[str, type[Record]] = {
+    "projectLocations": ProjectLocation,
+    "issuances": Issuance,
+    "labels": Label,
+    "projectRatings": Rating,
+    "coBenefits": CoBenefit,
+    "estimations": Estimation,
+    "relatedProjects": RelatedProject,
+}
+"""The records that a project holds, by CAD Trust's name of their list."""
 
 
 def block_columns(block: UnitBlock) -> dict[str, str | int]:

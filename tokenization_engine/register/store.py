@@ -43,17 +43,17 @@ class Register:
         return database.reading(self.engine)
 
     @contextmanager
-    def writing(self, author: str) -> Iterator[Session]:
+    def writing(self, author: str, *, comment: str | None = None) -> Iterator[Session]:
         """A session that writes in the name of `author`, alone: all of it is committed at the end, or
-        nothing.
+        nothing. The audit trail keeps the comment with each entry.
 
         What it checks (serials free, event not applied) cannot change under it, so two writers never slip
         past each other's checks.
         """
         with database.writing(self.engine) as session:
-            trail = Trail.begin(session, author=author, timestamp=self._clock())
+            trail = Trail.begin(session, author=author, timestamp=self._clock(), comment=comment)
             yield session
-            trail.save(session)
+            trail.close(session)
 
     def close(self) -> None:
         """Let go of the database."""

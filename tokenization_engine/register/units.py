@@ -77,6 +77,7 @@ def cut(session: Session, unit: Unit, last: int) -> Unit:
     whole = unit.block
     above = UnitBlock(series=whole.series, first=last + 1, last=whole.last)
     unit.set_block(UnitBlock(series=whole.series, first=whole.first, last=last))
+    session.flush()  # the database admits the part above only when its serials are free
     own = {"id", *block_columns(above)}
     kept = {c.key: getattr(unit, c.key) for c in inspect(Unit).columns if c.key not in own}
     part = Unit(id=new_id(), **kept, **block_columns(above))

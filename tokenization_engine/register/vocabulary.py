@@ -1,13 +1,16 @@
-"""The words CAD Trust admits: its enforced pick lists, in its own spelling, and the countries by ISO code.
+"""The words CAD Trust admits: its governance pick lists, in its own spelling, and the countries by ISO code.
 
-The lists are data (`vocabulary.json`, with source and version); a list that CAD Trust publishes without
-enforcing it, such as methodologies, is not there and its fields stay free text.
+The lists are data with a source and a version. Those of `vocabulary.json` hold until a register loads others
+(`vocabularies.py`). CAD Trust asks for some of the lists and merely publishes the rest, methodologies among them;
+`fields.py` says which.
 """
 
 from __future__ import annotations
 
 import json
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -17,35 +20,57 @@ TOKENIZED_ON_CHIA = "Tokenized on Chia"
 """CAD Trust's marketplace of a unit that lives as a token; its identifier is then the asset id."""
 
 COUNTRIES = "countries"
-"""Name of the list of countries; the others are named after their field."""
+"""Name of the list of countries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """The governance lists of one version, by CAD Trust's names of them, each in its order."""
+
+    source: str
+    version: str
+    lists: Mapping[str, tuple[str, ...]]
+    _sets: dict[str, frozenset[str]] = field(init=False, repr=False, compare=False)
+    _countries: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the look-ups."""
+        object.__setattr__(self, "_sets", {name: frozenset(texts) for name, texts in self.lists.items()})
+        by_code = {code: name for name in self.lists.get(COUNTRIES, ()) if (code := country_code(name))}
+        object.__setattr__(self, "_countries", by_code)
+
+    def pick_list(self, name: str) -> tuple[str, ...]:
+        """The texts on the list of that name; none for a list that this version does not have."""
+        return self.lists.get(name, ())
+
+    def admitted(self, name: str, value: str) -> str | None:
+        """The list's own text for `value`, or None if it is not on it; countries also by ISO code or ISO name."""
+        if value in self._sets.get(name, ()):
+            return value
+        return self._countries.get(_iso_code(value) or "") if name == COUNTRIES else None
 
 
 @cache
-def pick_list(name: str) -> tuple[str, ...]:
-    """The texts admitted by the list of that name, in CAD Trust's order."""
+def shipped() -> Vocabulary:
+    """The lists that come with the program."""
     data = _data()
-    return tuple(data[COUNTRIES]) if name == COUNTRIES else tuple(data["lists"][name])
-
-
-def admitted(name: str, value: str) -> str | None:
-    """The list's own text for `value`, or None if it is not on it; countries also by ISO code or ISO name."""
-    if value in pick_list(name):
-        return value
-    return _country_by_iso(value) if name == COUNTRIES else None
+    lists = {name: tuple(texts) for name, texts in data["lists"].items()}
+    return Vocabulary(source=data["source"], version=data["version"], lists=lists)
 
 
 def country_code(name: str) -> str | None:
-    """ISO 3166-1 alpha-2 code of a country on CAD Trust's list; None where ISO has none (European Union)."""
-    code = _data()[COUNTRIES].get(name)
-    return code if code is None else str(code)
+    """ISO 3166-1 alpha-2 code of a country as CAD Trust spells it; None where ISO has none (European Union)."""
+    code = _data()["country_codes"].get(name)
+    return str(code) if code else _iso_code(name)
 
 
-def _country_by_iso(value: str) -> str | None:
+@lru_cache(maxsize=4096)
+def _iso_code(value: str) -> str | None:
     try:
-        code = pycountry.countries.lookup(value).alpha_2
+        code: str = pycountry.countries.lookup(value).alpha_2
     except LookupError:
         return None
-    return next((name for name, other in _data()[COUNTRIES].items() if other == code), None)
+    return code
 
 
 @cache

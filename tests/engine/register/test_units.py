@@ -9,7 +9,7 @@ from tokenization_engine.register.lifecycle import PROJECT_MOVES, UNIT_MOVES, ch
 from tokenization_engine.register.queries import find_project, find_unit
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.units import change_status, check_serials_free, get_unit, split_unit
-from tokenization_engine.register.vocabulary import pick_list
+from tokenization_engine.register.vocabulary import shipped
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def test_status_that_does_not_exist_is_refused(filled: Register) -> None:
 
 
 def test_moves_know_every_status_of_the_vocabulary_and_no_other() -> None:
-    for moves, name in ((UNIT_MOVES, "unitStatus"), (PROJECT_MOVES, "projectStatus")):
-        assert set(moves) == set(pick_list(name))
+    for moves, name in ((UNIT_MOVES, "unitStatus"), (PROJECT_MOVES, "projectStatusValues")):
+        assert set(moves) == set(shipped().pick_list(name))
         assert {new for onward in moves.values() for new in onward} <= set(moves)
 
 
