@@ -33,6 +33,7 @@ from climate_wallet.detokenize import request_detokenization
 from climate_wallet.errors import (
     AmountError,
     CannotReplace,
+    HeldElsewhere,
     KeyExists,
     KeyNotFound,
     MnemonicError,
@@ -45,8 +46,12 @@ from climate_wallet.errors import (
     OfferNotFound,
     OfferUnsupported,
     RequestReused,
+    StockWalletDown,
+    StockWalletMalformed,
+    StockWalletRefused,
     TokenNotTrusted,
     TransactionNotFound,
+    UnitsScattered,
     UnknownRegistry,
     UnknownToken,
     WalletError,
@@ -107,6 +112,11 @@ STATUSES: StatusTable = {
     RequestReused: 409,
     NoCertificate: 409,
     CannotReplace: 409,
+    StockWalletDown: 503,
+    StockWalletRefused: 409,
+    StockWalletMalformed: 502,
+    UnitsScattered: 409,
+    HeldElsewhere: 409,
     OfferMalformed: 400,
     OfferUnsupported: 400,
     OfferNotFound: 404,
@@ -192,7 +202,7 @@ class Page(Body):
     offset: int = Field(default=0, ge=0, le=2**31)
 
 
-def wallet_app(service: WalletService, door: Door, *, token: str) -> web.Application:
+def wallet_app(service: WalletService, door: Door, *, token: str, watch: Watch | None = None) -> web.Application:
     """The daemon's application."""
     routes = Routes(service)
     app = make_app(door, token=token, statuses=STATUSES, watch=watch)

@@ -24,6 +24,11 @@ WalletError
 |-- OfferEnded              an offer that is taken, cancelled or expired, or is being taken
 |-- OfferDeclined           an offer that asks more than was agreed to, or is this wallet's own
 |-- TokenNotTrusted         an offer of a token that no followed registry issued
+|-- StockWalletDown         the official wallet does not answer, or does not let us in
+|-- StockWalletRefused      the official wallet answered with an error of its own
+|-- StockWalletMalformed    the official wallet's answer does not read, or is not what was asked
+|-- UnitsScattered          the units lie in several coins, and the official wallet retires out of one
+|-- HeldElsewhere           the official wallet keeps the keys: that is done there
 |-- BuildError              a bundle of ours that would not keep what it promises; nothing was pushed
 |-- DaemonDown              the command line finds no daemon, or no token to speak to it
 `-- DaemonRefused           the daemon answered a command line's request with an error
@@ -138,6 +143,31 @@ class OfferDeclined(WalletError):
 
 class TokenNotTrusted(WalletError):
     """An offer of a token that no followed registry issued, taken without saying so."""
+
+
+class StockWalletDown(WalletError):
+    """The official wallet does not answer at its URL, or does not let us in."""
+
+
+class StockWalletRefused(WalletError):
+    """The official wallet answered with an error of its own; `reason` is its word for it."""
+
+    def __init__(self, sentence: str, *, reason: str) -> None:
+        """Keep the official wallet's reason beside the sentence."""
+        super().__init__(sentence)
+        self.reason = reason
+
+
+class StockWalletMalformed(WalletError):
+    """The official wallet's answer does not read, or is not an answer to what was asked."""
+
+
+class UnitsScattered(WalletError):
+    """The units lie in several coins, and the official wallet retires out of one: combine them first."""
+
+
+class HeldElsewhere(WalletError):
+    """The official wallet keeps the keys, and that is done there."""
 
 
 class BuildError(WalletError):
