@@ -10,21 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from sqlalchemy import Engine
+
 from chain.database import reading
-from chain.json_values import to_hex
 from climate_wallet.addresses import PrivateKeys
-from climate_wallet.errors import AmountError, UnknownToken
+from climate_wallet.errors import UnknownToken
 from climate_wallet.journal import Draft, Kind, Transaction, find_request
 from climate_wallet.registries import TokenInfo, token_info
+from climate_wallet.retiring import Salts, check_private, retiring, units_to_retire
 from climate_wallet.spends import pay_token
 from climate_wallet.wallet import Built, Wallet, change_of, send_off, with_fee
 from puzzles.cat import run_tail
-from puzzles.errors import RecordError, UnitsError
-from puzzles.fields import PrivateField, canonical_text, fresh_salt
-from puzzles.retirement import receipt_coin, seal, write_record
+from puzzles.fields import fresh_salt
 from puzzles.standard import assert_spent_together
-from puzzles.unit_block_tail import delta_of, retire_solution
-from puzzles.units import AssetId, CoinId, Mojos, mojos_to_units
+from puzzles.units import AssetId, CoinId, Mojos
 
 
 async def retire(
@@ -44,53 +43,49 @@ async def retire(
     repeated call. Raises UnknownToken, AmountError, RecordError, NotEnoughUnits, NotEnoughFunds, FeeTooHigh,
     PushRefused and what `Wallet.building` raises.
     """
-    units = _whole(amount)
-    _check_private(record, private)
+    units = units_to_retire(amount)
+    check_private(record, private)
     async with wallet.building() as keys:
         if (made := find_request(wallet.book.engine, request_id, Kind.RETIRE, amount)) is not None:
             return made
         token = known_token(wallet, asset_id)
         coins = await wallet.token_coins(asset_id, amount)
         lead = coins[0].coin_id
-        committed = _commit(record, private, keys, lead)
-        written = write_record({key: record[key] for key in record if key not in private}, committed)
-        delta = delta_of(units)
-        receipt = receipt_coin(lead, delta, written)
-        receipt_id = CoinId(bytes(receipt.name()))
+        plan = retiring(token, lead, units, record, private=private, salts=_salts(keys, lead))
         ring = pay_token(
             coins,
             [],
             change_to=change_of(wallet),
             burn=amount,
-            lead_conditions=[
-                run_tail(token.token.tail, retire_solution(units, written)),
-                assert_spent_together(receipt_id),
-            ],
+            lead_conditions=[run_tail(token.token.tail, plan.solution), assert_spent_together(plan.receipt_id)],
         )
         built = Built(
-            spends=[*ring, seal(receipt, delta, written)],
+            spends=[*ring, plan.seal],
             coins=coins,
             lead=lead,
-            marker=receipt_id,
+            marker=plan.receipt_id,
             burnt=amount,
         )
         bundle, fee = await with_fee(wallet, keys, built, fee)
-        details = {
-            "asset_id": to_hex(asset_id),
-            "amount": int(amount),
-            "receipt_id": to_hex(receipt_id),
-            "record": {key: canonical_text(record[key]) for key in record if key not in private},
-            "private": [{"key": each.key, "value": each.value, "salt": to_hex(each.salt)} for each in committed],
-        }
         draft = Draft(
-            kind=Kind.RETIRE, details=details, bundle=bundle, fee=fee, marker=receipt_id, request_id=request_id
+            kind=Kind.RETIRE,
+            details=plan.details,
+            bundle=bundle,
+            fee=fee,
+            marker=plan.receipt_id,
+            request_id=request_id,
         )
         return await send_off(wallet, draft)
 
 
 def known_token(wallet: Wallet, asset_id: AssetId) -> TokenInfo:
     """The token as its registry issued it; raises UnknownToken if no followed registry did."""
-    with reading(wallet.book.engine) as session:
+    return issued_token(wallet.book.engine, asset_id)
+
+
+def issued_token(engine: Engine, asset_id: AssetId) -> TokenInfo:
+    """The token as its registry issued it; raises UnknownToken if no followed registry did."""
+    with reading(engine) as session:
         token = token_info(session, asset_id)
     if token is None:
         raise UnknownToken(
@@ -100,32 +95,7 @@ def known_token(wallet: Wallet, asset_id: AssetId) -> TokenInfo:
     return token
 
 
-def _whole(amount: Mojos) -> int:
-    try:
-        units = mojos_to_units(amount)
-    except UnitsError as error:
-        raise AmountError(str(error)) from error
-    if units < 1:
-        raise AmountError(f"{units} units cannot be retired: expected a whole number from 1 up")
-    return units
-
-
-def _check_private(record: Mapping[str, str], private: Collection[str]) -> None:
-    absent = [key for key in private if key not in record]
-    if absent:
-        raise RecordError(f"the field {absent[0]} is to be private but has no value: give it one")
-
-
-def _commit(
-    record: Mapping[str, str], private: Collection[str], keys: PrivateKeys, lead: CoinId
-) -> tuple[PrivateField, ...]:
-    """The private fields with salts made from the key, this coin and the field's name: never used twice."""
-    return tuple(
-        PrivateField(
-            key=key,
-            value=canonical_text(record[key]),
-            salt=fresh_salt(keys.salt_seed(), f"{lead.hex()}:{key}"),
-        )
-        for key in record
-        if key in private
-    )
+def _salts(keys: PrivateKeys, lead: CoinId) -> Salts:
+    """Salts made from the key, this coin and the field's name: never used twice, and made again from the words."""
+    seed = keys.salt_seed()
+    return lambda key: fresh_salt(seed, f"{lead.hex()}:{key}")
