@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from chia.wallet.lineage_proof import LineageProof
@@ -19,7 +20,7 @@ from climate_wallet.journal import promised
 from climate_wallet.selection import looked_at
 from climate_wallet.spends import NOTHING, OwnCoin
 from climate_wallet.store import CoinRow
-from puzzles.units import AssetId, Height, Mojos, PuzzleHash
+from puzzles.units import AssetId, CoinId, Height, Mojos, PuzzleHash
 
 FEW_BY_ID = 500
 """Most coins that are asked for by their ids; of more, all of the kind are read."""
@@ -27,7 +28,7 @@ FEW_BY_ID = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purse:
-    """Coins of one kind: those that can be spent now, and the mojos that pending transactions hold."""
+    """Coins of one kind: those that can be spent now, and the mojos that pending transactions and open offers hold."""
 
     spendable: tuple[OwnCoin, ...]
     promised: Mojos
@@ -70,6 +71,13 @@ def purse(book: AddressBook, asset_id: AssetId | None, *, enough_for: Mojos | No
             spendable=tuple(_own_coin(row, book) for row in rows if row.coin_id in wanted),
             promised=Mojos(sum(amount for coin_id, amount in found if coin_id in held)),
         )
+
+
+def own_coins(book: AddressBook, coin_ids: Collection[CoinId]) -> list[OwnCoin]:
+    """Those of these coins that are ours and unspent, promised or not."""
+    with reading(book.engine) as session:
+        rows = session.scalars(select(CoinRow).where(CoinRow.spent_height.is_(None), CoinRow.coin_id.in_(coin_ids)))
+        return [_own_coin(row, book) for row in rows]
 
 
 def amounts(engine: Engine) -> dict[AssetId | None, Amounts]:

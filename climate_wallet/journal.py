@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import cast
 
 from chia_rs import SpendBundle
 from sqlalchemy import Engine, delete, select
@@ -21,7 +22,7 @@ from chain.errors import NodeDown, PushRefused
 from chain.node import ChainCoin, Node, Peak
 from climate_wallet.errors import RequestReused, TransactionNotFound
 from climate_wallet.registries import touch_block
-from climate_wallet.store import InputRow, TransactionRow
+from climate_wallet.store import InputRow, OfferInputRow, OfferRow, TransactionRow
 from puzzles.units import CoinId, Height, Mojos
 
 SETTLED_DEPTH = 6
@@ -31,6 +32,9 @@ DROPPED_WATCHED = 20
 """Newest transactions that are looked for on chain although they were dropped."""
 
 MAX_NOTE = 500
+
+OVER = frozenset({"ASSERT_BEFORE_SECONDS_ABSOLUTE_FAILED", "ASSERT_BEFORE_HEIGHT_ABSOLUTE_FAILED"})
+"""The node's words for a transaction whose time is over: it can be in no block to come."""
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +54,8 @@ class Kind(StrEnum):
     SEND = "send"
     RETIRE = "retire"
     DETOKENIZE = "detokenize"
+    TAKE_OFFER = "take_offer"
+    CANCEL_OFFER = "cancel_offer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,13 +129,18 @@ def _promise(session: Session, transaction_id: int, bundle: SpendBundle) -> None
 
 
 def promised(session: Session) -> set[CoinId]:
-    """Coins that pending transactions spend."""
-    rows = session.scalars(
+    """Coins that pending transactions spend, or open offers of ours hold back."""
+    spending = session.scalars(
         select(InputRow.coin_id)
         .join(TransactionRow)
         .where(TransactionRow.confirmed_height.is_(None), TransactionRow.dropped_reason.is_(None))
     )
-    return {CoinId(coin_id) for coin_id in rows}
+    offered = session.scalars(
+        select(OfferInputRow.coin_id)
+        .join(OfferRow)
+        .where(OfferRow.ended_height.is_(None), OfferRow.is_released.is_(False))
+    )
+    return {CoinId(coin_id) for coin_id in (*spending, *offered)}
 
 
 def find(engine: Engine, tx_id: bytes) -> Transaction:
@@ -211,6 +222,7 @@ async def settle(node: Node, engine: Engine, peak: Peak) -> None:
         return
     inputs = {tx.id: _outside_inputs(tx.bundle) for tx in waiting}
     asked = [tx.marker for tx in (*waiting, *dropped)] + [coin_id for ids in inputs.values() for coin_id in ids]
+    asked += [coin_id for tx in waiting for coin_id in _traded(tx, "traded_coin_ids")]
     seen = await node.coins(asked)
     for tx in dropped:  # a node that put it aside may have included it later
         marker = seen.get(tx.marker)
@@ -222,9 +234,9 @@ async def settle(node: Node, engine: Engine, peak: Peak) -> None:
             if marker.created_height <= peak.height:
                 _confirm(engine, tx, marker)
             continue
-        problem = _problem(inputs[tx.id], seen)
+        problem = _lost_trade(tx, seen) or _problem(inputs[tx.id], seen)
         if problem is None:
-            await _push_again(node, engine, tx)
+            await _push_again(node, engine, tx, peak)
         else:
             _doubt(engine, tx, problem, peak)
 
@@ -246,6 +258,25 @@ def _problem(inputs: Iterable[CoinId], seen: Mapping[CoinId, ChainCoin]) -> str 
     return None
 
 
+def _lost_trade(tx: Transaction, seen: Mapping[CoinId, ChainCoin]) -> str | None:
+    """Why an offer can no longer be taken by this transaction, or None."""
+    for coin_id in _traded(tx, "traded_coin_ids"):
+        if (coin := seen.get(coin_id)) is not None:
+            return f"the offer was taken by somebody else in block {coin.created_height}"
+    for coin_id in _traded(tx, "offered_coin_ids"):
+        coin = seen.get(coin_id)
+        if coin is not None and coin.spent_height is not None:
+            return f"the offer was cancelled: its maker spent its coin otherwise in block {coin.spent_height}"
+    return None
+
+
+def _traded(tx: Transaction, key: str) -> list[CoinId]:
+    """Coins of the other side of a trade: those it offered, or those its spends leave to whoever takes it."""
+    if tx.kind is not Kind.TAKE_OFFER:
+        return []
+    return [CoinId(bytes.fromhex(text.removeprefix("0x"))) for text in cast("list[str]", tx.details[key])]
+
+
 def _confirm(engine: Engine, tx: Transaction, marker: ChainCoin) -> None:
     with writing(engine) as session:
         touch_block(session, marker.created_height, marker.timestamp)
@@ -264,13 +295,16 @@ def _doubt(engine: Engine, tx: Transaction, problem: str, peak: Peak) -> None:
             log.warning("transaction %s is dropped: %s", tx.tx_id.hex(), problem)
 
 
-async def _push_again(node: Node, engine: Engine, tx: Transaction) -> None:
+async def _push_again(node: Node, engine: Engine, tx: Transaction, peak: Peak) -> None:
     note: str | None = None
     if await node.mempool_item(tx.tx_id) is None:
         try:
             await node.push(tx.bundle)
         except PushRefused as error:
             note = str(error)
+            if error.code in OVER:
+                _doubt(engine, tx, note, peak)
+                return
             log.warning("transaction %s was not taken by the node: %s", tx.tx_id.hex(), error)
     if note is not None or tx.push_note is not None:
         _note(engine, tx, note)

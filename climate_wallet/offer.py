@@ -7,6 +7,7 @@ XCH and CATs (other kinds of coins, tails that run, coins tied to an age) is ref
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,8 +59,10 @@ from puzzles.tree import unfolded
 from puzzles.units import AssetId, CoinId, Height, Mojos
 
 PREFIX = "offer"
-MAX_TEXT = 400_000
+MAX_TEXT = 100_000
 """Most characters of an offer that are looked at; one of two coins has some two thousand."""
+MAX_BYTES = 600_000
+"""Most bytes that they may unfold to."""
 MAX_SPENDS = 200
 """Most spends of an offer that are looked at."""
 
@@ -138,19 +141,21 @@ def write_offer(spends: Sequence[CoinSpend], signature: G2Element, asked: Iterab
     return ChiaOffer.from_spend_bundle(WalletSpendBundle([*stand_ins, *spends], signature)).to_bech32()
 
 
-def read_offer(text: str, network: Network, height: Height) -> Offer:
+async def read_offer(text: str, network: Network, height: Height) -> Offer:
     """The offer in that text, under the rules at that height of the network.
 
-    Raises OfferMalformed for what is none or would never be valid, OfferUnsupported for what is no plain trade. It
-    runs what a stranger wrote, up to the cost of a transaction: call it in a thread.
+    Raises OfferMalformed for what is none or would never be valid, OfferUnsupported for what is no plain trade. What a
+    stranger wrote is run in a thread, up to the cost of a transaction.
     """
     whole = _decoded(text)
     made, asked = _parted(whole)
     readings = {bytes(spend.coin.name()): _cat_reading(spend) for spend in made}
     bundle = SpendBundle(made, whole.aggregated_signature)
-    conditions = _rehearsed(bundle, asked, network, height)
+    runs = [_inner_run(spend, readings[bytes(spend.coin.name())]) for spend in made]
+    conditions, outputs = await asyncio.to_thread(_run, _trial(bundle, asked), runs, network, height)
+    conditions = conditions.replace(spends=conditions.spends[: len(made)])
     _check_kinds(conditions)
-    _check_conditions(made, readings, asked)
+    _check_outputs(outputs, asked)
     given = _given(made, readings, conditions)
     if not given:
         raise OfferUnsupported("the offer gives nothing that this wallet can take: expected XCH or a CAT")
@@ -175,7 +180,10 @@ def _decoded(text: str) -> SpendBundle:
     if prefix != PREFIX or data is None:
         raise OfferMalformed("the text is not an offer: expected one that begins with offer1, whole and unchanged")
     try:
-        return SpendBundle.from_bytes(decompress_object_with_puzzles(bytes(convertbits(data, 5, 8, False))))
+        unfolded_bytes = decompress_object_with_puzzles(bytes(convertbits(data, 5, 8, False)))
+        if len(unfolded_bytes) > MAX_BYTES:
+            raise OfferMalformed(f"the offer unfolds to more than {MAX_BYTES} bytes: no wallet makes such a one")
+        return SpendBundle.from_bytes(unfolded_bytes)
     except CompressionVersionError as error:
         raise OfferMalformed("the offer is written in a version that this program does not know: update it") from error
     except (ValueError, TypeError, zlib.error) as error:
@@ -243,19 +251,65 @@ def _cat_reading(spend: CoinSpend, *, is_asked: bool = False) -> CatReading | No
 _ANY_CAT_SOLUTION = Program.to([0] * 7).to_serialized()
 
 
-def _rehearsed(bundle: SpendBundle, asked: Sequence[Asked], network: Network, height: Height) -> SpendBundleConditions:
-    """What the offer does once it is paid; its signature must fit with nobody's beside it."""
+def _trial(bundle: SpendBundle, asked: Sequence[Asked]) -> SpendBundle:
+    """The offer with what it asks paid by coins that are imagined, behind its own spends; nobody signs beside it."""
     payers: list[CoinSpend] = []
     for each in asked:
         payers += settle([imagined_coin(each.amount, each.asset_id)], each.groups)
+    return SpendBundle([*bundle.coin_spends, *payers], bundle.aggregated_signature)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InnerRun:
+    """A spend as its owner wrote it, serialized: inside the CAT, if it is one."""
+
+    puzzle: bytes
+    solution: bytes
+    is_cat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Output:
+    """A condition that a spend's owner put out: its first argument, and its second as a number."""
+
+    opcode: bytes
+    argument: bytes
+    amount: int
+    is_of_cat: bool
+
+
+def _inner_run(spend: CoinSpend, reading: CatReading | None) -> _InnerRun:
+    if reading is None:
+        return _InnerRun(puzzle=bytes(spend.puzzle_reveal), solution=bytes(spend.solution), is_cat=False)
+    return _InnerRun(puzzle=reading.inner_puzzle_bytes, solution=bytes(reading.inner_solution), is_cat=True)
+
+
+def _run(
+    trial: SpendBundle, runs: Sequence[_InnerRun], network: Network, height: Height
+) -> tuple[SpendBundleConditions, list[_Output]]:
+    """What the offer does once it is paid, in the order of its spends, and what its owners' puzzles put out.
+
+    Its signature must fit. Programs of chia_rs stay in the thread that made them: what goes in and out is bytes.
+    """
     flags = get_flags_for_height_and_constants(height, network.constants)
-    trial = SpendBundle([*bundle.coin_spends, *payers], bundle.aggregated_signature)
     try:
         conditions, _, _ = validate_clvm_and_signature(trial, MAX_COST, network.constants, flags)
     except (ValidationError, ValueError, TypeError) as error:
         raise OfferMalformed(_refused(error, network)) from error
-    paid = {bytes(spend.coin.name()) for spend in payers}
-    return conditions.replace(spends=[spend for spend in conditions.spends if bytes(spend.coin_id) not in paid])
+    by_id = {bytes(spend.coin_id): spend for spend in conditions.spends}
+    in_order = [by_id[bytes(spend.coin.name())] for spend in trial.coin_spends]
+    return conditions.replace(spends=in_order), [output for run in runs for output in _outputs(run)]
+
+
+def _outputs(run: _InnerRun) -> Iterator[_Output]:
+    """What a puzzle puts out that consensus has run already, so its cost is bounded."""
+    _, result = run_chia_program(run.puzzle, run.solution, MAX_COST, 0)
+    tree = unfolded(result)
+    while tree.pair is not None:
+        parts = [part.atom or b"" for part in first_items(Program(tree.pair[0]), 3)] + [b""] * 3
+        amount = int.from_bytes(parts[2][:9], "big", signed=True)
+        yield _Output(opcode=parts[0], argument=parts[1], amount=amount, is_of_cat=run.is_cat)
+        tree = Program(tree.pair[1])
 
 
 def _refused(error: Exception, network: Network) -> str:
@@ -289,34 +343,17 @@ def _check_kinds(conditions: SpendBundleConditions) -> None:
             raise OfferUnsupported("the offer depends on the age of a coin: expected a height or a time, or no end")
 
 
-def _check_conditions(
-    made: Iterable[CoinSpend], readings: Mapping[bytes, CatReading | None], asked: Iterable[Asked]
-) -> None:
+def _check_outputs(outputs: Iterable[_Output], asked: Iterable[Asked]) -> None:
     """Hold: no tail runs unseen, and each payment the offer shows is asserted by a coin of it."""
     asserted: set[bytes] = set()
-    for spend in made:
-        reading = readings[bytes(spend.coin.name())]
-        puzzle, solution = bytes(spend.puzzle_reveal), bytes(spend.solution)
-        if reading is not None:
-            puzzle, solution = reading.inner_puzzle_bytes, bytes(reading.inner_solution)
-        for opcode, argument, amount in _conditions(puzzle, solution):
-            if opcode == CREATE_COIN and amount == TAIL_MARKER and reading is not None:
-                raise OfferUnsupported("the offer would run a token's tail on the side: an honest offer only moves it")
-            if opcode == bytes([ASSERT_PUZZLE_ANNOUNCEMENT]):
-                asserted.add(argument)
+    for output in outputs:
+        if output.opcode == CREATE_COIN and output.amount == TAIL_MARKER and output.is_of_cat:
+            raise OfferUnsupported("the offer would run a token's tail on the side: an honest offer only moves it")
+        if output.opcode == bytes([ASSERT_PUZZLE_ANNOUNCEMENT]):
+            asserted.add(output.argument)
     for each in asked:
         if any(group.announcement_id(each.asset_id) not in asserted for group in each.groups):
             raise OfferMalformed("the offer's coins do not insist on the payment it shows: it was not made by a wallet")
-
-
-def _conditions(puzzle: bytes, solution: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Opcode, first argument and second as a number, of each condition of a spend that consensus has run already."""
-    _, result = run_chia_program(puzzle, solution, MAX_COST, 0)
-    tree = unfolded(result)
-    while tree.pair is not None:
-        parts = [part.atom or b"" for part in first_items(Program(tree.pair[0]), 3)] + [b""] * 3
-        yield parts[0], parts[1], int.from_bytes(parts[2][:9], "big", signed=True)
-        tree = Program(tree.pair[1])
 
 
 def _given(

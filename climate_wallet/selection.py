@@ -36,7 +36,7 @@ async def choose_xch(coins: Sequence[OwnCoin], amount: Mojos, *, promised: Mojos
     """
     found = total(coins)
     if found < amount:
-        wait = f", and {show_xch(promised)} wait in pending transactions" if promised else ""
+        wait = f", and {show_xch(promised)} wait in pending transactions or open offers" if promised else ""
         raise NotEnoughFunds(
             f"the payment and its fee need {show_xch(amount)}, the wallet can spend {show_xch(found)}{wait}",
             wanted=amount,
@@ -52,7 +52,7 @@ async def choose_token(coins: Sequence[OwnCoin], amount: Mojos, *, promised: Moj
     """Coins of one token that hold the amount, largest first; raises NotEnoughUnits."""
     found = total(coins)
     if found < amount:
-        wait = f", and {show_units(promised)} wait in pending transactions" if promised else ""
+        wait = f", and {show_units(promised)} wait in pending transactions or open offers" if promised else ""
         raise NotEnoughUnits(
             f"{show_units(amount)} units were asked for, the wallet can move {show_units(found)}{wait}",
             wanted=amount,

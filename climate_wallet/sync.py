@@ -31,6 +31,7 @@ from climate_wallet.blocks import (
 from climate_wallet.book import AddressBook, mark_used
 from climate_wallet.journal import settle
 from climate_wallet.lineage import Genuine, Parent, read_parent, recognise
+from climate_wallet.offer_book import settle_offers
 from climate_wallet.registries import follow_registries, touch_block
 from climate_wallet.scan import DUST, Found, KnownToken, Scanner
 from climate_wallet.store import AddressRow, CandidateRow, CoinRow, TokenRow, WalletRow
@@ -104,6 +105,7 @@ class Syncer:
             if not self._book.extend(keys):
                 break
         await settle(self._node, self._engine, peak)
+        await settle_offers(self._node, self._engine, peak)
         return not has_more
 
     async def _go_to(self, peak: Peak) -> None:

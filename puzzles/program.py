@@ -82,9 +82,8 @@ def _curried_values(puzzle: bytes, mod: bytes, count: int) -> list[bytes] | None
 
 
 def is_curry_of(puzzle: bytes, mod: bytes) -> bool:
-    """Whether the puzzle is this mod with values curried in, however many; both serialized."""
-    head = _APPLY + _QUOTED + mod + _ITEM
-    return puzzle.startswith(head) or bytes(Program.from_bytes(puzzle)).startswith(head)
+    """Whether the puzzle is this mod with values curried in, however many; both in their shortest serialization."""
+    return puzzle.startswith(_APPLY + _QUOTED + mod + _ITEM)
 
 
 def applied(puzzle: bytes, path: int) -> bytes:
