@@ -39,6 +39,7 @@ for name, place, sentence in (
         "Turn units into tokens: each UNIT named by id or serial number, or --all that fit.",
     ),
     ("resume", "cli_chain:resume", "Go on with everything under way, from what the chain shows."),
+    ("raise-fee", "cli_chain:raise_fee", "Let the transaction of JOB, which waits too long, pay this fee altogether."),
     ("detokenize", "cli_chain:detokenize", "Take units back, as the holder's request in FILE asks."),
     ("statement", "cli_chain:statement", "Say something on chain in the registry's name, signed by its issuer."),
     ("keys", "cli_registry:keys", "The keys of this engine, in Chia's keychain (CHIA_KEYS_ROOT)."),

@@ -10,6 +10,7 @@ import click
 from chain.console import Output, output_option, working
 from climate_wallet.amounts import show_xch
 from tokenization_engine import detokenize as taking_back
+from tokenization_engine import raise_fee as raising
 from tokenization_engine import statements, tokenize
 from tokenization_engine.cli_desk import carry_out, with_desk
 from tokenization_engine.cli_jobs import show_jobs
@@ -93,8 +94,12 @@ def _show_tokenized(out: Output, view: dict[str, Any], done: list[Job]) -> None:
     out.show_table(value, ["transaction", "serials", "units", "asset id"], rows, empty="nothing to tokenize")
     if not out.is_json:
         for number, part in enumerate(view["transactions"], 1):
-            state = f", job {done[number - 1].id} {done[number - 1].state}" if done else ", not done: a dry run"
+            state = f", job {done[number - 1].id} {_state(done[number - 1])}" if done else ", not done: a dry run"
             click.echo(f"transaction {number}: cost {part['cost']}, fee {show_xch(part['fee'])}{state}")
+
+
+def _state(job: Job) -> str:
+    return f"{job.state} ({job.reason})" if job.reason else str(job.state)
 
 
 @click.command()
@@ -104,6 +109,21 @@ def resume(out: Output, wait: bool) -> None:
     """Go on with everything under way, from what the chain shows."""
     done = with_desk(lambda desk: carry_out(desk, None, wait=wait))
     show_jobs(out, done, empty="nothing was under way")
+
+
+@click.command("raise-fee")
+@click.argument("job", type=click.IntRange(0, 2**63 - 1))
+@fee_options
+@output_option
+def raise_fee(out: Output, *, job: int, fee_xch: str | None, fee_mojos: int | None, wait: bool) -> None:
+    """Let the transaction of JOB, which waits too long, pay this fee altogether; without a fee, what the node asks."""
+    fee = fee_given(fee_xch, fee_mojos)
+
+    async def go(desk: Desk) -> list[Job]:
+        raised = await raising.raise_fee(desk, job, fee)
+        return await carry_out(desk, [job], wait=True) if wait else [raised]
+
+    show_jobs(out, with_desk(go), empty="")
 
 
 @click.command()

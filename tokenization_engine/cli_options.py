@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+from chain.config import load_settings
+from chain.fees import FeeSettings
+from chain.fees import fee_given as checked_fee
 from climate_wallet.amounts import parse_xch
 from climate_wallet.errors import AmountError
 from puzzles.units import LauncherId, Mojos
@@ -16,9 +19,23 @@ from tokenization_engine.errors import NotARegistry
 FILE = click.Path(path_type=Path, dir_okay=False)
 """A file named in an argument or option."""
 
+_HIGH_FEE_KEY = "carbon.allow_high_fee"
+
+
+def _remember_high_fee(ctx: click.Context, _: click.Parameter, is_allowed: bool) -> None:
+    ctx.meta[_HIGH_FEE_KEY] = is_allowed
+
+
 _FEE_OPTIONS = (
     click.option("--fee", "fee_xch", help="Fee of each transaction in XCH; the node's estimate if not given."),
     click.option("--fee-mojos", type=click.IntRange(min=0), help="Fee in mojos, instead of --fee."),
+    click.option(
+        "--allow-high-fee",
+        is_flag=True,
+        expose_value=False,
+        callback=_remember_high_fee,
+        help="Pay the fee given even if it is above the ceiling.",
+    ),
     click.option("--wait", is_flag=True, help="Wait until it is confirmed and the register follows."),
 )
 
@@ -31,10 +48,14 @@ def fee_options(command: Any) -> Any:
 
 
 def fee_given(fee_xch: str | None, fee_mojos: int | None) -> Mojos | None:
-    """The fee in mojos, or None for the node's estimate; raises AmountError."""
+    """The fee in mojos, or None for the node's estimate; raises AmountError, or FeeTooHigh above the ceiling."""
     if fee_xch is not None and fee_mojos is not None:
         raise AmountError("the fee is given twice: use --fee or --fee-mojos")
-    return parse_xch(fee_xch) if fee_xch is not None else None if fee_mojos is None else Mojos(fee_mojos)
+    if fee_xch is None and fee_mojos is None:
+        return None
+    fee = parse_xch(fee_xch) if fee_xch is not None else Mojos(fee_mojos or 0)
+    is_confirmed = bool(click.get_current_context().meta.get(_HIGH_FEE_KEY))
+    return checked_fee(fee, load_settings(FeeSettings), is_confirmed=is_confirmed)
 
 
 def filter_options(command: Any) -> Any:

@@ -24,6 +24,11 @@ from tokenization_engine.store import IssueRow, JobRow
 
 LONGEST_REASON = 500
 
+MOST_VERSIONS = 20
+"""Earlier versions of a job's transaction that are kept: any of them may still be the one that is included."""
+
+VERSIONS_KEY = "versions"
+
 
 class Kind(StrEnum):
     """What a job does on chain."""
@@ -69,6 +74,14 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A signed transaction for a job, and the fee it pays."""
+
+    bundle: SpendBundle
+    fee: Mojos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job as the journal has it."""
 
@@ -91,6 +104,14 @@ class Job:
     def is_open(self) -> bool:
         """Whether it still waits for the chain."""
         return self.state in OPEN
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """Transactions that the present one replaced by a higher fee, oldest first."""
+        return tuple(
+            Version(bundle=SpendBundle.from_bytes(bytes.fromhex(each["bundle"])), fee=Mojos(each["fee"]))
+            for each in self.request.get(VERSIONS_KEY, ())
+        )
 
     @property
     def is_done(self) -> bool:
@@ -207,6 +228,36 @@ def forget_bundle(session: Session, job: Job, reason: str) -> None:
     )
 
 
+def set_replaced(session: Session, job: Job, new: Version) -> bool:
+    """Put a version with another fee in the place of the job's transaction, which is kept; whether it did."""
+    assert job.bundle is not None
+    earlier = [each for each in job.versions if each.bundle.name() != new.bundle.name()]
+    return _set_version(session, job, new, [*earlier, Version(bundle=job.bundle, fee=job.fee)])
+
+
+def set_version(session: Session, job: Job, version: Version) -> bool:
+    """Make one of the job's versions its transaction again, and forget the one that stood for it; whether it did."""
+    return _set_version(session, job, version, [each for each in job.versions if each != version])
+
+
+def _set_version(session: Session, job: Job, version: Version, others: Sequence[Version]) -> bool:
+    kept = [{"bundle": bytes(each.bundle).hex(), "fee": each.fee} for each in others[-MOST_VERSIONS:]]
+    return _change(
+        session,
+        job,
+        bundle=bytes(version.bundle),
+        bundle_id=bytes(version.bundle.name()),
+        fee=version.fee,
+        request={**job.request, VERSIONS_KEY: kept},
+        reason=None,
+    )
+
+
+def set_fee(session: Session, job: Job, fee: Mojos) -> bool:
+    """Another fee for a job of which nothing is signed; whether that is still so."""
+    return job.bundle_id is None and _change(session, job, fee=fee)
+
+
 def set_seen(session: Session, job: Job, height: Height | None) -> None:
     """The block in which the chain shows the job done; None if it does not (any more)."""
     state = State.PUSHED if job.bundle_id is not None else State.PLANNED
@@ -251,13 +302,15 @@ def cancel(session: Session, job_id: int) -> Job:
     return find_job(session, job_id)
 
 
-def _change(session: Session, job: Job, **values: object) -> None:
-    session.execute(
+def _change(session: Session, job: Job, **values: object) -> bool:
+    """Change the job from what was read; False if it is another by now."""
+    changed = session.execute(
         update(JobRow)
         .where(JobRow.id == job.id, JobRow.bundle_id == job.bundle_id, JobRow.state == job.state)
         .values(**values)
         .execution_options(synchronize_session=False)
     )
+    return bool(changed.rowcount == 1)  # type: ignore[attr-defined]
 
 
 def _check_not_under_way(session: Session, unit_ids: Sequence[str]) -> None:

@@ -10,15 +10,18 @@ import asyncio
 import time
 from collections.abc import Collection, Sequence
 
+from chia_rs import SpendBundle
+
 from chain.errors import (
     AlreadySpent,
+    FeeTooLow,
     MempoolConflict,
     NodeDown,
     NodeNotSynced,
     NotOnChain,
     PushRefused,
 )
-from chain.submit import push
+from chain.submit import is_included, push
 from puzzles.errors import SerialsTaken
 from puzzles.units import CoinId, Height
 from tokenization_engine import detokenize, issue, rotate, statements
@@ -44,6 +47,7 @@ from tokenization_engine.journal import (
     set_note,
     set_registered,
     set_seen,
+    set_version,
     unfinished,
 )
 from tokenization_engine.register.chain_events import ChainEvent, mark_tokenized
@@ -53,6 +57,9 @@ HOPELESS = (SerialsTaken, JobRefused, RequestInvalid, OrderInvalid, StatementInv
 """What no later attempt can mend: the job is dropped with that reason."""
 
 LAUNCHES = (Kind.CREATE, Kind.CUSTODY)
+
+LONGEST_PAUSE = 60.0
+"""Most seconds between two looks while the node is down or behind."""
 
 
 async def run(desk: Desk, job_ids: Collection[int] | None = None, *, wait: bool) -> list[Job]:
@@ -64,25 +71,34 @@ async def run(desk: Desk, job_ids: Collection[int] | None = None, *, wait: bool)
     deadline = time.monotonic() + desk.settings.wait_seconds
     with desk.register.reading() as session:
         wanted = list(job_ids) if job_ids is not None else [job.id for job in unfinished(session)]
+    pause = desk.settings.poll_seconds
     while True:
         is_progress = False
         try:
             is_progress = await step_all(desk)
+            pause = desk.settings.poll_seconds
         except (NodeDown, NodeNotSynced):
-            if not wait or time.monotonic() > deadline:
+            if not wait or time.monotonic() + pause > deadline:
                 raise
+            pause = min(2 * pause, max(LONGEST_PAUSE, desk.settings.poll_seconds))
         with desk.register.reading() as session:
             now = [find_job(session, job_id) for job_id in wanted]
         _raise_stuck(now)
         if all(job.is_done for job in now) or not (wait or is_progress):
             return now
         if not is_progress:
-            if time.monotonic() + desk.settings.poll_seconds > deadline:
-                raise WaitedTooLong(
-                    f"{sum(not job.is_done for job in now)} of {len(now)} jobs are not done after "
-                    f"{desk.settings.wait_seconds:g} seconds: they are in the journal, go on with `resume`"
-                )
-            await asyncio.sleep(desk.settings.poll_seconds)
+            if time.monotonic() + pause > deadline:
+                raise _waited_too_long(desk, now)
+            await asyncio.sleep(pause)
+
+
+def _waited_too_long(desk: Desk, now: Sequence[Job]) -> WaitedTooLong:
+    left = [job for job in now if not job.is_done]
+    said = next((f" (job {job.id}: {job.reason})" for job in left if job.reason), "")
+    return WaitedTooLong(
+        f"{len(left)} of {len(now)} jobs are not done after {desk.settings.wait_seconds:g} seconds{said}: they are in "
+        "the journal, go on with `resume`, or pay more with `raise-fee`"
+    )
 
 
 def _raise_stuck(now: Sequence[Job]) -> None:
@@ -159,7 +175,7 @@ async def _launched_height(desk: Desk, job: Job) -> Height | None:
     """
     if job.bundle is None or job.spent_coin_id is None:
         return None
-    is_lost = await _is_stale(desk, job)
+    is_lost = all([await is_stale(desk, bundle) for bundle in _bundles(job)])
     launcher = (await desk.node.coins([job.spent_coin_id])).get(job.spent_coin_id)
     if launcher is not None and launcher.spent_height is not None:
         ours = next(each for each in job.bundle.coin_spends if bytes(each.coin.name()) == job.spent_coin_id)
@@ -171,11 +187,15 @@ async def _launched_height(desk: Desk, job: Job) -> Height | None:
     return None
 
 
-async def _is_stale(desk: Desk, job: Job) -> bool:
-    """Whether the job's transaction spends a coin that is spent, or that the chain does not have (any more)."""
-    assert job.bundle is not None
-    made = {coin.name() for coin in job.bundle.additions()}
-    inputs = [CoinId(bytes(coin.name())) for coin in job.bundle.removals() if coin.name() not in made]
+def _bundles(job: Job) -> list[SpendBundle]:
+    """The job's transaction and those that it replaced, the newest first."""
+    return [*([job.bundle] if job.bundle is not None else []), *(each.bundle for each in reversed(job.versions))]
+
+
+async def is_stale(desk: Desk, bundle: SpendBundle) -> bool:
+    """Whether the transaction spends a coin that is spent, or that the chain does not have (any more)."""
+    made = {coin.name() for coin in bundle.additions()}
+    inputs = [CoinId(bytes(coin.name())) for coin in bundle.removals() if coin.name() not in made]
     found = await desk.node.coins(inputs)
     return any(coin_id not in found or found[coin_id].spent_height is not None for coin_id in inputs)
 
@@ -188,11 +208,38 @@ async def _towards_inclusion(desk: Desk, state: RegistryState | None, job: Job) 
     job = _again(desk, job)
     if not job.is_open:
         return job
-    if state is not None and (job.bundle is None or await _is_stale(desk, job)):
+    if job.bundle is not None and await is_stale(desk, job.bundle):
+        job = await _back_to_living(desk, job)
+    if state is not None and (job.bundle is None or await is_stale(desk, job.bundle)):
         job = await _rebuild(desk, state, job)
         if job.bundle is None:
             return job
     return await _push(desk, job)
+
+
+async def _back_to_living(desk: Desk, job: Job) -> Job:
+    """The job with the newest of its earlier versions that can still be included, if there is one.
+
+    A coin that paid for a higher fee may be spent elsewhere: what it paid for stands without it.
+    """
+    for version in reversed(job.versions):
+        if not await is_stale(desk, version.bundle):
+            with desk.register.writing(desk.settings.author) as session:
+                set_version(session, job, version)
+            return _again(desk, job)
+    return job
+
+
+async def _as_included(desk: Desk, job: Job) -> Job:
+    """The job with the version of its transaction that is in the block, so that the journal tells what was paid."""
+    if job.bundle is None or not job.versions or await is_included(desk.node, job.bundle):
+        return job
+    for version in reversed(job.versions):
+        if await is_included(desk.node, version.bundle):
+            with desk.register.writing(desk.settings.author) as session:
+                set_version(session, job, version)
+            return _again(desk, job)
+    return job
 
 
 async def _rebuild(desk: Desk, state: RegistryState, job: Job) -> Job:
@@ -233,7 +280,7 @@ async def _push(desk: Desk, job: Job) -> Job:
     try:
         await push(desk.node, job.bundle)
         note = None
-    except (AlreadySpent, MempoolConflict) as error:
+    except (AlreadySpent, MempoolConflict, FeeTooLow) as error:
         note = str(error)
     except PushRefused as error:
         with desk.register.writing(desk.settings.author) as session:
@@ -254,6 +301,7 @@ async def _towards_register(
 ) -> Job:
     """Note the block, wait until it is deep enough, then let the register follow."""
     if job.seen_height != height:
+        job = await _as_included(desk, job)
         with desk.register.writing(desk.settings.author) as session:
             set_seen(session, job, height)
         job = _again(desk, job)
