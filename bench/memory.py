@@ -150,7 +150,7 @@ def _explorer(stage: Stage, registry: str, url: str) -> None:
 
 def _wallet(stage: Stage, registry: str, url: str, node_url: str) -> None:
     """A wallet that follows the large registry and is paid."""
-    with stage.daemon("climate_wallet", ["start"], f"{url}/healthz", "follows the registry, and is paid"):
+    with stage.daemon("climate_wallet", ["start"], f"{url}/livez", "follows the registry, and is paid"):
         stage.command("climate_wallet", ["registry", "add", registry, "--json"])
         address = stage.command("climate_wallet", ["address", "--json"])["address"]
         ask(f"{node_url}/faucet", {"address": address, "amount": 10**12})

@@ -14,7 +14,8 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,10 @@ class _TooLong(Exception):
     """An answer beyond ANSWER_LIMIT."""
 
 
+NodeWatch = Callable[[str, float, str | None], None]
+"""Told of each question to the node: its name, the seconds it took, and the class of the error it ended in, if any."""
+
+
 @dataclass
 class Connection(FullNodeRpcClient):
     """Chia's client that counts its requests and raises our errors."""
@@ -63,6 +68,8 @@ class Connection(FullNodeRpcClient):
     """Seconds that one question may wait, in all, to be asked again."""
     has_answered: bool = False
     """Whether anything here has ever answered as a full node does."""
+    watch: NodeWatch | None = None
+    """Told of every attempt."""
 
     @property
     def place(self) -> str:
@@ -75,7 +82,7 @@ class Connection(FullNodeRpcClient):
         patience, was_dropped = Patience(self.budget), False
         while True:
             try:
-                return await self._ask(path, request_json)
+                return await self._timed(path, request_json)
             except _PutOff as put_off:
                 is_safe = path != PUSH or put_off.status == TOO_MANY
                 pause = patience.pause(put_off.retry_after) if is_safe else None
@@ -86,6 +93,18 @@ class Connection(FullNodeRpcClient):
                 if was_dropped or path == PUSH or not (self.has_answered and _is_dropped(error)):
                     raise self._no_connection(path, error) from error
                 was_dropped = True
+
+    async def _timed(self, path: str, request_json: dict[str, Any]) -> dict[str, Any]:
+        """One attempt, told to whoever watches."""
+        begun, failure = time.perf_counter(), None
+        try:
+            return await self._ask(path, request_json)
+        except Exception as error:
+            failure = type(error).__name__.lstrip("_")
+            raise
+        finally:
+            if self.watch is not None:
+                self.watch(path, time.perf_counter() - begun, failure)
 
     async def _ask(self, path: str, request_json: dict[str, Any]) -> dict[str, Any]:
         """One attempt. Redirects are not followed: a node does not move."""
@@ -209,7 +228,7 @@ def _reason(error: BaseException) -> str:
 
 
 @asynccontextmanager
-async def opened(settings: NodeSettings) -> AsyncIterator[Connection]:
+async def opened(settings: NodeSettings, *, watch: NodeWatch | None = None) -> AsyncIterator[Connection]:
     """A connection by these settings; raises WrongCertificates if what they name cannot be used."""
     parts = urlsplit(settings.url)
     session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=settings.request_timeout))
@@ -221,6 +240,7 @@ async def opened(settings: NodeSettings) -> AsyncIterator[Connection]:
             hostname=parts.hostname or "",
             port=uint16(parts.port or (443 if parts.scheme == "https" else 80)),
             budget=settings.request_timeout,
+            watch=watch,
         )
     finally:
         await session.close()

@@ -219,9 +219,3 @@ def working(description: str, *, total: int | None = None) -> Iterator[Callable[
     with Progress(TextColumn("{task.description}"), *bar, TimeElapsedColumn(), console=out, transient=True) as view:
         task = view.add_task(description, total=total)
         yield lambda done: view.update(task, completed=done)
-
-
-def show_steps(log_level: int = logging.INFO) -> None:
-    """Send log lines to stderr, one line each, for a daemon in a terminal or under systemd."""
-    logging.basicConfig(level=log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # a schema brought up to date is no news

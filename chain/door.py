@@ -1,4 +1,8 @@
-"""Where a daemon opens HTTP and the token to it: what the daemon and those who call it both need to know."""
+"""Where a daemon opens HTTP and the tokens to it: what the daemon and those who call it both need to know.
+
+The door's token opens everything. The watcher's token, if there is one, opens `/metrics` and the findings of
+`/healthz` alone: who watches a wallet must not be able to spend from it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,9 @@ from chain.errors import ServeError
 BODY_LIMIT = 1024 * 1024
 """Largest request body in bytes, unless a door asks for another."""
 
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts the files that a unit loads by LoadCredential."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
@@ -29,6 +36,8 @@ class Door:
     """Exact origins whose pages may read answers, such as `http://localhost:3000`."""
     is_private: bool = False
     """Whether reading needs the token as well."""
+    watch_token_file: Path | None = None
+    """The watcher's token; without it only the door's own opens the figures where it is asked for."""
     body_limit: int = BODY_LIMIT
 
     @property
@@ -51,11 +60,19 @@ def read_token(path: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ServeError(f"the token file {path} cannot be read ({error}): delete it to have a new one made") from error
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077 and not _is_credential(path):
         raise ServeError(f"the token file {path} can be read by other users: run chmod 600 {path}")
     if len(token) < 32:
         raise ServeError(f"the token in {path} is shorter than 32 characters: delete the file for a new one")
     return token
+
+
+def _is_credential(path: Path) -> bool:
+    """Whether systemd handed the file to this service (LoadCredential): it guards the directory, and its access
+    list shows as rights of the group.
+    """
+    directory = os.environ.get(CREDENTIALS_VARIABLE)
+    return bool(directory) and path.parent == Path(str(directory))
 
 
 def make_home(home: Path) -> None:
@@ -94,3 +111,15 @@ def token_for(door: Door) -> str:
             "start once on 127.0.0.1 to have one made, or put 32 characters or more there with mode 600"
         )
     return token or make_token(door.token_file)
+
+
+def watch_token_for(door: Door) -> str | None:
+    """The watcher's token, or None if none was asked for; raises ServeError if its file is not there or not safe."""
+    if door.watch_token_file is None:
+        return None
+    token = read_token(door.watch_token_file)
+    if token is None:
+        raise ServeError(
+            f"there is no watcher's token in {door.watch_token_file}: put 32 characters or more there with mode 600"
+        )
+    return token

@@ -14,7 +14,7 @@ from chia_rs import BlockRecord, Coin, CoinRecord, CoinSpend, SpendBundle
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint32
 
-from chain.connection import Connection, opened, reading
+from chain.connection import Connection, NodeWatch, opened, reading
 from chain.errors import (
     AnswerCapped,
     AnswerMalformed,
@@ -29,12 +29,14 @@ from chain.network import NETWORKS, Network
 from chain.records import (
     Block,
     BlockCoins,
+    BlockHeader,
     ChainCoin,
     Peak,
     PendingTransaction,
     block_of,
     check_reveal,
     checked,
+    header_of,
     in_order,
     pending,
 )
@@ -42,7 +44,7 @@ from chain.refusals import refusal, waiting
 from chain.settings import NodeSettings
 from puzzles.units import CoinId, Height, Mojos, PuzzleHash
 
-__all__ = ["Block", "BlockCoins", "ChainCoin", "Node", "Peak", "PendingTransaction", "connect"]
+__all__ = ["Block", "BlockCoins", "BlockHeader", "ChainCoin", "Node", "Peak", "PendingTransaction", "connect"]
 
 ANSWER_CAP = 50_000
 """Most coins a full node names in one answer; what goes beyond is left out without a word."""
@@ -52,9 +54,12 @@ BATCH = 1_000
 
 
 @asynccontextmanager
-async def connect(settings: NodeSettings) -> AsyncIterator[Node]:
-    """A node to ask, closed at the end; nothing is sent before the first question, it may start later."""
-    async with opened(settings) as connection:
+async def connect(settings: NodeSettings, *, watch: NodeWatch | None = None) -> AsyncIterator[Node]:
+    """A node to ask, closed at the end; nothing is sent before the first question, it may start later.
+
+    `watch` is told of every question.
+    """
+    async with opened(settings, watch=watch) as connection:
         yield Node(connection, settings.chain)
 
 
@@ -129,6 +134,16 @@ class Node:
         if record.height != height:
             raise AnswerMalformed(f"the node gave block {record.height}, expected block {height}")
         return block_of(record)
+
+    async def header(self, header_hash: bytes) -> BlockHeader:
+        """What a block's hash commits to, recomputed; raises NotOnChain if the node does not have the block.
+
+        The block need not be of the node's chain: a node keeps those of lost branches.
+        """
+        client = await self._client()
+        with reading("get_block", absent=f"the node has no block {header_hash.hex()}"):
+            block = await client.get_block(bytes32(header_hash))
+            return header_of(block, header_hash)
 
     async def coins(self, coin_ids: Iterable[CoinId]) -> dict[CoinId, ChainCoin]:
         """The coins of these ids that the chain has, spent ones included; unknown ids are left out."""

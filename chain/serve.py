@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -23,40 +23,118 @@ from aiohttp.typedefs import Handler, Middleware
 
 from chain.door import Door
 from chain.errors import RequestError, ServeError
+from chain.health import Checks, report
+from chain.metrics import CONTENT_TYPE, Metrics
+from chain.stop import told_to_stop
 from chain.wire import answer, refusal
 
 log = logging.getLogger(__name__)
 
 HEALTH_PATH = "/healthz"
+"""Whether the daemon can do its work: 200, or 503 and which part cannot."""
+LIFE_PATH = "/livez"
+"""Whether the daemon runs at all: what a service manager restarts it by. A node that is down is no reason to."""
+METRICS_PATH = "/metrics"
+WATCH_PATHS = frozenset({HEALTH_PATH, LIFE_PATH, METRICS_PATH})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+FORWARDED_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-SHUTDOWN_SECONDS = 5.0
+SHUTDOWN_SECONDS = 10.0
+"""How long a request under way may take to end when the daemon is told to stop."""
 
 StatusTable = Mapping[type[Exception], int]
 """Domain error class to HTTP status; the nearest class of an error's family decides."""
 
-HealthReport = Callable[[], Awaitable[Mapping[str, object]]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What the door shows to whoever watches the daemon."""
+
+    metrics: Metrics
+    checks: Checks = field(default_factory=dict)
+    token: str | None = None
+    """Opens the figures and the findings, and nothing else."""
 
 
-def make_app(door: Door, *, token: str, statuses: StatusTable, health: HealthReport | None = None) -> web.Application:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCheck:
+    """Callers who show a key of their own, beside those who have the door's token."""
+
+    header: str
+    """The header that carries the key, such as `X-Api-Key`."""
+    admits: Callable[[web.Request], Awaitable[bool]]
+    """Whether the request's key opens what it asks for; a request without one is not admitted."""
+
+
+def make_app(
+    door: Door,
+    *,
+    token: str,
+    statuses: StatusTable,
+    watch: Watch | None = None,
+    keys: KeyCheck | None = None,
+) -> web.Application:
     """An aiohttp application that keeps the door's rules; add the routes to it."""
     table: dict[type[Exception], int] = {RequestError: 400, **statuses}
+    shown = watch or Watch(metrics=Metrics("door"))
+    may_watch = _watchers(door, token, shown.token)
     app = web.Application(
         middlewares=[
+            _measure(shown.metrics),
             _answer_errors(table),
             _check_host(door),
-            _check_origin(door),
-            _check_token(door, token),
+            _check_origin(door, keys),
+            _check_token(door, token, keys),
         ],
         client_max_size=door.body_limit,
     )
 
-    async def healthz(_: web.Request) -> web.Response:
-        report = await health() if health else {}
-        return answer({"status": "ok", **report})
+    async def healthz(request: web.Request) -> web.Response:
+        is_well, findings = report(shown.checks)
+        told = {"checks": findings} if findings and may_watch(request) else {}
+        return answer({"status": "ok" if is_well else "failing", **told}, status=200 if is_well else 503)
+
+    async def livez(_: web.Request) -> web.Response:
+        return answer({"status": "ok"})
+
+    async def metrics(request: web.Request) -> web.Response:
+        if not may_watch(request):
+            raise _unauthorized("the figures need the watcher's token, or the door's own")
+        return web.Response(body=shown.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     app.router.add_get(HEALTH_PATH, healthz)
+    app.router.add_get(LIFE_PATH, livez)
+    app.router.add_get(METRICS_PATH, metrics)
     return app
+
+
+def _watchers(door: Door, token: str, watch_token: str | None) -> Callable[[web.Request], bool]:
+    """Who may see figures and findings: callers on this machine, and those who have a token.
+
+    A request that names another host than the loopback, or that was forwarded, came through a proxy, from wherever
+    the proxy is reached.
+    """
+
+    def may_watch(request: web.Request) -> bool:
+        is_forwarded = any(name in request.headers for name in FORWARDED_HEADERS)
+        is_named_here = _host_name(request.headers.get("Host", "")) in LOOPBACK_NAMES
+        is_local = door.is_loopback and is_named_here and not is_forwarded
+        return is_local or _has_token(request, token) or (watch_token is not None and _has_token(request, watch_token))
+
+    return may_watch
+
+
+def _measure(metrics: Metrics) -> Middleware:
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        begun = time.perf_counter()
+        response = await handler(request)
+        resource = request.match_info.route.resource
+        route = None if resource is None else resource.canonical
+        metrics.request(request.method, route, response.status, time.perf_counter() - begun)
+        return response
+
+    return middleware
 
 
 def status_of(error: BaseException, statuses: StatusTable) -> int | None:
@@ -117,7 +195,10 @@ def _check_host(door: Door) -> Middleware:
     return middleware
 
 
-def _check_origin(door: Door) -> Middleware:
+def _check_origin(door: Door, keys: KeyCheck | None) -> Middleware:
+    methods = "GET" if keys is None else "GET, POST, PUT, PATCH, DELETE"
+    headers = "Authorization, Content-Type" if keys is None else f"Authorization, Content-Type, {keys.header}"
+
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
@@ -130,28 +211,31 @@ def _check_origin(door: Door) -> Middleware:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Vary"] = "Origin"
         if preflight:
-            response.headers["Access-Control-Allow-Methods"] = "GET"
+            response.headers["Access-Control-Allow-Methods"] = methods
+            response.headers["Access-Control-Allow-Headers"] = headers
         return response
 
     return middleware
 
 
-def _check_token(door: Door, token: str) -> Middleware:
-    wanted = token.encode()
-
+def _check_token(door: Door, token: str, keys: KeyCheck | None) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        is_open = request.path == HEALTH_PATH or (not door.is_private and request.method in READING_METHODS)
-        if not is_open:
-            scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(errors="replace"), wanted):
-                raise web.HTTPUnauthorized(
-                    text="this call needs the door's bearer token, kept in its token file",
-                    headers={"WWW-Authenticate": "Bearer"},
-                )
+        is_open = request.path in WATCH_PATHS or (not door.is_private and request.method in READING_METHODS)
+        if not (is_open or _has_token(request, token) or (keys is not None and await keys.admits(request))):
+            raise _unauthorized("this call needs the door's bearer token, kept in its token file")
         return await handler(request)
 
     return middleware
+
+
+def _has_token(request: web.Request, token: str) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(errors="replace"), token.encode())
+
+
+def _unauthorized(sentence: str) -> web.HTTPUnauthorized:
+    return web.HTTPUnauthorized(text=sentence, headers={"WWW-Authenticate": "Bearer"})
 
 
 class _BareLines(logging.LoggerAdapter[logging.Logger]):
@@ -199,16 +283,20 @@ async def open_door(app: web.Application, door: Door) -> Served:
     return Served(url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", runner=runner)
 
 
-async def serve_until_stopped(app: web.Application, door: Door, *, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `ready` hears the door's URL as soon as it is open."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):
-            loop.add_signal_handler(number, stopped.set)
-    served = await open_door(app, door)
-    try:
-        ready(served.url)
-        await stopped.wait()
-    finally:
-        await served.close()
+async def serve_until_stopped(
+    app: web.Application, door: Door, *, ready: Callable[[str], None], stopped: asyncio.Event | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` hears the door's URL as soon as it is open.
+
+    Give the event of `told_to_stop` if it was entered before, so that a signal during the start counts as well.
+    """
+    with told_to_stop() if stopped is None else nullcontext(stopped) as told:
+        if told.is_set():
+            return
+        served = await open_door(app, door)
+        try:
+            ready(served.url)
+            await told.wait()
+            log.info("told to stop: requests under way may end, another signal ends the program at once")
+        finally:
+            await served.close()

@@ -61,6 +61,7 @@ from climate_wallet.errors import (
     WrongPassphrase,
 )
 from climate_wallet.journal import Transaction, find, newest, pending
+from climate_wallet.offer_api import OfferRoutes
 from climate_wallet.registries import add_registry, remove_registry
 from climate_wallet.replace import raise_fee
 from climate_wallet.retire import retire
@@ -224,6 +225,7 @@ def wallet_app(service: WalletService, door: Door, *, token: str, watch: Watch |
     app.router.add_get("/v1/registries", routes.registries)
     app.router.add_post("/v1/registries", routes.add_registry)
     app.router.add_delete("/v1/registries/{registry_id}", routes.remove_registry)
+    OfferRoutes(service).add_to(app.router)
     return app
 
 

@@ -3,45 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import logging
 from collections.abc import Mapping
 
 from chain.alone import alone_in
-from chain.console import show_steps
-from chain.door import token_for
+from chain.door import token_for, watch_token_for
 from chain.fees import FeeSettings
+from chain.logs import Hidden, LogSettings, start_logs
+from chain.metrics import Metrics
 from chain.node import connect
-from chain.serve import serve_until_stopped
+from chain.serve import Watch, serve_until_stopped
 from chain.settings import NodeSettings, load_settings
+from chain.stop import told_to_stop
 from climate_wallet.api import wallet_app
 from climate_wallet.keys import KeyStore
 from climate_wallet.service import open_service
 from climate_wallet.settings import WalletSettings
+from climate_wallet.watch import wallet_checks, watch_wallet
+
+log = logging.getLogger(__name__)
 
 
 def run(settings: WalletSettings, *, node_flags: Mapping[str, object]) -> None:
     """Run the daemon until it is stopped; raises what keeps it from starting."""
-    show_steps()
+    hidden = start_logs("climate-wallet", load_settings(LogSettings))
     node_settings = load_settings(NodeSettings, **node_flags)
     fees = load_settings(FeeSettings)
-    asyncio.run(serve(settings, node_settings, fees))
+    asyncio.run(serve(settings, node_settings, fees, hidden))
 
 
-async def serve(settings: WalletSettings, node_settings: NodeSettings, fees: FeeSettings) -> None:
-    """Open everything, serve, close everything in the reverse order."""
-    with alone_in(settings.directory):
-        token = token_for(settings.door)
+async def serve(settings: WalletSettings, node_settings: NodeSettings, fees: FeeSettings, hidden: Hidden) -> None:
+    """Open everything, serve, close everything in the reverse order; `hidden` hears of the tokens."""
+    with told_to_stop() as stopped, alone_in(settings.directory):
+        door = settings.door
+        token, watch_token = token_for(door), watch_token_for(door)
+        hidden.hide(token, watch_token)
+        metrics = Metrics("climate-wallet")
         keys = KeyStore()
         try:
             async with (
-                connect(node_settings) as node,
+                connect(node_settings, watch=metrics.node_call) as node,
                 open_service(settings=settings, fees=fees, keys=keys, node=node) as service,
             ):
-                app = wallet_app(service, settings.door, token=token)
-                await serve_until_stopped(app, settings.door, ready=_ready)
+                watch_wallet(metrics, service)
+                watch = Watch(metrics=metrics, checks=wallet_checks(service), token=watch_token)
+                app = wallet_app(service, door, token=token, watch=watch)
+                await serve_until_stopped(app, door, ready=_ready, stopped=stopped)
         finally:
             keys.close()
 
 
 def _ready(url: str) -> None:
-    print(f"climate-wallet listens on {url}", file=sys.stderr, flush=True)
+    log.info("climate-wallet listens on %s", url)

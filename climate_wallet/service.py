@@ -18,6 +18,7 @@ from chain.errors import ChainError
 from chain.fees import FeeSettings
 from chain.network import Network
 from chain.node import Node
+from chain.pulse import Pulse
 from climate_wallet.addresses import PrivateKeys
 from climate_wallet.book import AddressBook, bound_key, open_book
 from climate_wallet.errors import KeyNotFound, WalletError, WalletLocked
@@ -59,7 +60,7 @@ class WalletService:
         self._node = node
         self._engine = engine
         self._wallet: Wallet | None = None
-        self._problem: str | None = None
+        self.pulse = Pulse()
         self._wake = asyncio.Event()
 
     @property
@@ -148,7 +149,7 @@ class WalletService:
             is_locked=wallet is None or wallet.keys is None,
             has_passphrase=self._keys.has_passphrase,
             sync=None if wallet is None else wallet.state,
-            problem=self._problem,
+            problem=self.pulse.problem,
         )
 
     def look_now(self) -> None:
@@ -163,16 +164,17 @@ class WalletService:
             if self._wallet is not None:
                 try:
                     state = await self._wallet.round()
-                    self._problem, pause = None, self._settings.poll_seconds
+                    self.pulse.looked(state.peak_height)
+                    pause = self._settings.poll_seconds
                     has_more = not state.is_synced or state.candidates > 0
                 except (ChainError, WalletError) as error:
-                    if self._problem != str(error):
+                    if self.pulse.problem != str(error):
                         log.warning("catching up: %s", error)
-                    self._problem = str(error)
+                    self.pulse.stumbled(error, str(error))
                     pause = min(pause * 2, LONGEST_BACK_OFF)
                 except Exception as error:  # the outermost loop of the daemon: log it, and go on looking
                     log.exception("unexpected failure while catching up")
-                    self._problem = f"a fault of the program ({type(error).__name__}): see its log"
+                    self.pulse.stumbled(error, f"a fault of the program ({type(error).__name__}): see its log")
                     pause = LONGEST_BACK_OFF
             if not has_more:
                 self._wake.clear()

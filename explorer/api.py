@@ -7,7 +7,7 @@ hex under its own name, never merged.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from aiohttp import web
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from chain.database import reading
 from chain.door import Door
 from chain.errors import AddressError, ChainError, NodeDown, NodeNotSynced, RequestError, StoreBusy, StoreError
-from chain.serve import StatusTable, make_app
+from chain.serve import StatusTable, Watch, make_app
 from chain.wire import Body, Hex32, answer, read_query
 from explorer import activities
 from explorer.errors import (
@@ -153,13 +153,9 @@ class Routes:
         return self._ask(index_page)
 
 
-def explorer_app(service: Service, door: Door, *, token_text: str) -> web.Application:
+def explorer_app(service: Service, door: Door, *, token_text: str, watch: Watch | None = None) -> web.Application:
     """The daemon's application."""
-
-    async def health() -> Mapping[str, object]:
-        return {"problem": service.problem}
-
-    app = make_app(door, token=token_text, statuses=STATUSES, health=health)
+    app = make_app(door, token=token_text, statuses=STATUSES, watch=watch)
     routes = Routes(service)
     for name, listing in LISTS.items():
         app.router.add_get(f"/v1/{name}", routes.listing(listing))

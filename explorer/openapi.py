@@ -37,7 +37,9 @@ def document() -> dict[str, Any]:
         "/v1/activities/activity-record": _get(
             "One event (climate-explorer-ui)", {"type": "object"}, _parameters(RecordQuery)
         ),
-        "/healthz": _get("Whether the daemon works", {"type": "object"}),
+        "/healthz": _get("Whether the daemon can do its work; 503 if not", {"type": "object"}),
+        "/livez": _get("Whether the daemon runs", {"type": "object"}),
+        "/metrics": _get("Figures for Prometheus, as text", {"type": "string"}),
         "/openapi.json": _get("This document", {"type": "object"}),
     }
     return {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
 from chain.errors import ChainError
 from chain.node import Node
+from chain.pulse import Pulse
 from explorer.errors import ExplorerError
 from explorer.follow import catch_up
 from explorer.register_sync import Synced, register_steps
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Service:
-    """An explorer at work; `problem` is what the last look ended in, None if all went well."""
+    """An explorer at work; `pulse` says how its looks go."""
 
     node: Node
     index: Engine
@@ -34,11 +34,21 @@ class Service:
     confirmations: int
     register: Register | None = None
     register_of: LauncherId | None = None
-    problem: str | None = None
-    checked_timestamp: int | None = None
+    pulse: Pulse = field(default_factory=Pulse)
+
+    @property
+    def problem(self) -> str | None:
+        """What the last look ended in, None if all went well."""
+        return self.pulse.problem
+
+    @property
+    def checked_timestamp(self) -> int | None:
+        """When a look last ended well."""
+        return self.pulse.looked_timestamp
 
     async def look(self) -> None:
         """One look: read what is new, and write it into the register."""
+        self.pulse.peak_height = (await self.node.peak()).height
         done = await catch_up(self.node, self.index)
         if done.blocks_read:
             log.info("read %d blocks, up to block %d", done.blocks_read, done.height)
@@ -48,7 +58,7 @@ class Service:
                 log.info("the register took in %s", written)
             for reason in written.refused:
                 log.warning("the register refused %s", reason)
-        self.checked_timestamp = int(time.time())
+        self.pulse.looked(done.height)
 
     async def _write(self, register: Register) -> Synced:
         """What was written into the register; other work goes on between two tokens.
@@ -67,11 +77,13 @@ class Service:
         while True:
             try:
                 await self.look()
-                self.problem, pause = None, self.poll_seconds
+                pause = self.poll_seconds
             except (ChainError, ExplorerError, EngineError) as error:
-                self.problem, pause = str(error), min(2 * pause, MAX_PAUSE_SECONDS)
+                self.pulse.stumbled(error, str(error))
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
                 log.warning("%s", error)
             except Exception as error:  # the outermost loop of the daemon: log it, and go on looking
-                self.problem, pause = f"a fault of the program ({type(error).__name__})", MAX_PAUSE_SECONDS
+                self.pulse.stumbled(error, f"a fault of the program ({type(error).__name__})")
+                pause = MAX_PAUSE_SECONDS
                 log.exception("unexpected failure while following the chain")
             await asyncio.sleep(pause)

@@ -6,13 +6,21 @@ import re
 from pathlib import Path
 
 from chain.fees import FeeSettings
+from chain.logs import LogSettings
 from chain.settings import NodeSettings, Settings
 from climate_wallet.settings import WalletSettings
 from explorer.settings import ExplorerSettings
 from tokenization_engine.settings import EngineSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
-CLASSES: list[type[Settings]] = [NodeSettings, FeeSettings, WalletSettings, EngineSettings, ExplorerSettings]
+CLASSES: list[type[Settings]] = [
+    NodeSettings,
+    FeeSettings,
+    LogSettings,
+    WalletSettings,
+    EngineSettings,
+    ExplorerSettings,
+]
 
 
 def variables(settings: type[Settings]) -> set[str]:

@@ -105,7 +105,7 @@ class Terminal:
         while True:
             line = (await self.daemon.stderr.readline()).decode()
             assert line, "the daemon ended before it listened"
-            if line.startswith("climate-wallet listens"):
+            if "climate-wallet listens on" in line:
                 break
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
@@ -313,7 +313,7 @@ async def test_daemon_refuses_strangers(terminal: Terminal) -> None:
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{url}/v1/balances") as response:
             assert response.status == 401
-        async with session.get(f"{url}/healthz") as response:
+        async with session.get(f"{url}/livez") as response:
             assert (await response.json())["status"] == "ok"
     terminal.home.joinpath("wallet", "token").write_text("x" * 43)
     ran = await terminal.run("status")
