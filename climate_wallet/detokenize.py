@@ -45,7 +45,7 @@ async def request_detokenization(wallet: Wallet, asset_id: AssetId, amount: Mojo
 
     Raises UnknownToken, UnknownRegistry, AmountError, NotEnoughUnits and what `Wallet.building` raises.
     """
-    units = _whole(amount)
+    units = units_to_detokenize(amount)
     async with wallet.building() as keys:
         token = known_token(wallet, asset_id)
         with reading(wallet.book.engine) as session:
@@ -73,7 +73,8 @@ async def request_detokenization(wallet: Wallet, asset_id: AssetId, amount: Mojo
         )
 
 
-def _whole(amount: Mojos) -> int:
+def units_to_detokenize(amount: Mojos) -> int:
+    """The whole units of an amount in mojos, at least one; raises AmountError."""
     try:
         units = mojos_to_units(amount)
     except UnitsError as error:

@@ -177,6 +177,13 @@ def _to_sign(spend: CoinSpend, network: Network) -> list[tuple[G1Element, bytes]
         raise BuildError(f"the spend of {spend.coin.name().hex()} does not run: {error}") from error
 
 
+def is_signed(bundle: SpendBundle, network: Network) -> bool:
+    """Whether the bundle's signature is what its spends ask for, and no more; raises BuildError if one does not run."""
+    wanted = [pair for spend in bundle.coin_spends for pair in _to_sign(spend, network)]
+    keys, messages = [key for key, _ in wanted], [message for _, message in wanted]
+    return AugSchemeMPL.aggregate_verify(keys, messages, bundle.aggregated_signature)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What a bundle does, as consensus reads it: its CLVM cost, fee, and the coins it spends and makes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
@@ -34,7 +35,11 @@ class Balances:
 
 def balances(engine: Engine) -> Balances:
     """Balances as the store knows them."""
-    held = amounts(engine)
+    return named_balances(engine, amounts(engine))
+
+
+def named_balances(engine: Engine, held: Mapping[AssetId | None, Amounts]) -> Balances:
+    """These amounts with what the followed registries say of their tokens."""
     with reading(engine) as session:
         infos = token_infos(session)
     found = [
