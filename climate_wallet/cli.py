@@ -37,6 +37,7 @@ for name, place, sentence in (
     ("send", "cli_pay:send", "Send whole UNITS of a token."),
     ("send-xch", "cli_pay:send_xch", "Send AMOUNT in XCH, such as 0.25."),
     ("retire", "cli_pay:retire", "Retire whole UNITS of a token for good."),
+    ("offer", "cli_offers:offer", "Sell and buy units by Chia's offers: each a trade that is whole or nothing."),
     (
         "certificate",
         "cli_pay:certificate",

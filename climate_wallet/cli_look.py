@@ -93,13 +93,18 @@ def history(out: Output, limit: int) -> None:
     daemon = daemon_there()
     sent = daemon.get("/v1/transactions", limit=limit)["transactions"]
     received = daemon.get("/v1/received", limit=limit)["received"]
+    taken = daemon.get("/v1/offers", limit=limit, taken="true")["offers"]
     rows = [
         *((tx["confirmed_height"] or "", tx["kind"], tx["status"], tx["tx_id"]) for tx in sent),
+        *((offer["ended_height"], "trade", "offer taken", offer["offer_id"]) for offer in taken),
         *((coin["height"], "received", _received_amount(coin), coin["coin_id"]) for coin in received),
     ]
     rows.sort(key=lambda row: (row[0] == "", row[0] if row[0] != "" else 0), reverse=True)
     out.show_table(
-        {"transactions": sent, "received": received}, ["block", "what", "", "id"], rows, empty="no history yet"
+        {"transactions": sent, "offers_taken": taken, "received": received},
+        ["block", "what", "", "id"],
+        rows,
+        empty="no history yet",
     )
 
 

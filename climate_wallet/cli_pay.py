@@ -28,7 +28,8 @@ _fee_options = [
 ]
 
 
-def _with_fee(command: Any) -> Any:
+def with_fee_options(command: Any) -> Any:
+    """Decorator: add --fee, --fee-mojos and --wait to a command."""
     for option in reversed(_fee_options):
         command = option(command)
     return command
@@ -39,7 +40,8 @@ _request_option = click.option(
 )
 
 
-def _fee(fee_xch: str | None, fee_mojos: int | None) -> int | None:
+def chosen_fee(fee_xch: str | None, fee_mojos: int | None) -> int | None:
+    """The fee in mojos, None for the node's estimate; raises AmountError if it is given twice."""
     if fee_xch is not None and fee_mojos is not None:
         raise AmountError("the fee is given twice: use --fee or --fee-mojos")
     return parse_xch(fee_xch) if fee_xch is not None else fee_mojos
@@ -49,7 +51,7 @@ def _fee(fee_xch: str | None, fee_mojos: int | None) -> int | None:
 @click.argument("units")
 @click.option("--token", "asset_id", required=True, help="Asset id of the token, 0x...")
 @click.option("--to", required=True, help="Address of the receiver.")
-@_with_fee
+@with_fee_options
 @_request_option
 @output_option
 def send(
@@ -66,15 +68,15 @@ def send(
     """Send whole UNITS of a token."""
     daemon = daemon_there()
     count = mojos_to_units(parse_units(units))
-    fee = _fee(fee_xch, fee_mojos)
+    fee = chosen_fee(fee_xch, fee_mojos)
     tx = daemon.post("/v1/send", asset_id=asset_id, units=count, to=to, fee=fee, request_id=request_id)
-    _show_transaction(out, daemon, tx, f"sent {count} units to {to}", wait=wait)
+    show_transaction(out, daemon, tx, f"sent {count} units to {to}", wait=wait)
 
 
 @click.command("send-xch")
 @click.argument("amount")
 @click.option("--to", required=True, help="Address of the receiver.")
-@_with_fee
+@with_fee_options
 @_request_option
 @output_option
 def send_xch(
@@ -90,9 +92,9 @@ def send_xch(
     """Send AMOUNT in XCH, such as 0.25."""
     daemon = daemon_there()
     mojos = parse_xch(amount)
-    fee = _fee(fee_xch, fee_mojos)
+    fee = chosen_fee(fee_xch, fee_mojos)
     tx = daemon.post("/v1/send-xch", mojos=mojos, to=to, fee=fee, request_id=request_id)
-    _show_transaction(out, daemon, tx, f"sent {show_xch(mojos)} to {to}", wait=wait)
+    show_transaction(out, daemon, tx, f"sent {show_xch(mojos)} to {to}", wait=wait)
 
 
 @click.command(epilog="Fields: " + ", ".join(RECORD_KEYS))
@@ -106,7 +108,7 @@ def send_xch(
     metavar="KEY=VALUE",
     help="A field that stays private and can be proven later.",
 )
-@_with_fee
+@with_fee_options
 @_request_option
 @output_option
 def retire(
@@ -134,11 +136,11 @@ def retire(
         units=count,
         record=public | private,
         private=sorted(private),
-        fee=_fee(fee_xch, fee_mojos),
+        fee=chosen_fee(fee_xch, fee_mojos),
         request_id=request_id,
     )
     receipt = tx["details"]["receipt_id"]
-    _show_transaction(out, daemon, tx, f"retired {count} units, receipt {receipt}", wait=wait)
+    show_transaction(out, daemon, tx, f"retired {count} units, receipt {receipt}", wait=wait)
 
 
 def _fields(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -191,19 +193,20 @@ def certificate(out: Output, tx_id: str, disclosed: tuple[str, ...], output: Pat
 
 @click.command("raise-fee")
 @click.argument("tx_id")
-@_with_fee
+@with_fee_options
 @output_option
 def raise_fee(out: Output, *, tx_id: str, fee_xch: str | None, fee_mojos: int | None, wait: bool) -> None:
     """Replace the pending transaction TX_ID by one that pays this fee altogether."""
-    fee = _fee(fee_xch, fee_mojos)
+    fee = chosen_fee(fee_xch, fee_mojos)
     if fee is None:
         raise AmountError("the new fee is missing: give --fee or --fee-mojos")
     daemon = daemon_there()
     tx = daemon.post(f"/v1/transactions/{tx_id}/fee", fee=fee)
-    _show_transaction(out, daemon, tx, f"replaced by {tx['tx_id']}", wait=wait)
+    show_transaction(out, daemon, tx, f"replaced by {tx['tx_id']}", wait=wait)
 
 
-def _show_transaction(out: Output, daemon: Daemon, tx: dict[str, Any], done: str, *, wait: bool) -> None:
+def show_transaction(out: Output, daemon: Daemon, tx: dict[str, Any], done: str, *, wait: bool) -> None:
+    """Show what was done by a transaction; with `wait`, once it is in a block."""
     if wait:
         tx = _wait(daemon, tx)
     state = (

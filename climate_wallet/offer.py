@@ -40,6 +40,7 @@ from chia_rs.sized_ints import uint64
 
 from chain.network import Network
 from climate_wallet.errors import OfferMalformed, OfferUnsupported
+from climate_wallet.offer_amounts import MAX_TEXT
 from climate_wallet.spends import MAX_COST
 from puzzles.cat import CREATE_COIN, TAIL_MARKER, CatReading, first_items, read_cat_spend
 from puzzles.errors import PuzzleError
@@ -59,8 +60,6 @@ from puzzles.tree import unfolded
 from puzzles.units import AssetId, CoinId, Height, Mojos
 
 PREFIX = "offer"
-MAX_TEXT = 100_000
-"""Most characters of an offer that are looked at; one of two coins has some two thousand."""
 MAX_BYTES = 600_000
 """Most bytes that they may unfold to."""
 MAX_SPENDS = 200

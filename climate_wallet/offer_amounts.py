@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from climate_wallet.amounts import MAX_MOJOS, parse_units, parse_xch, show_units, show_xch
 from climate_wallet.errors import AmountError
 from puzzles.units import MOJOS_PER_UNIT, AssetId, Mojos
+
+Amounts = Mapping[AssetId | None, Mojos]
+"""Mojos by asset; XCH is None."""
+
+MAX_TEXT = 100_000
+"""Most characters of an offer that are looked at; one of two coins has some two thousand."""
 
 _AMOUNT = re.compile(
     r"(?P<number>[0-9.]{1,60})\s+(?P<kind>xch|units?|mojos?)(?:\s+of\s+(?P<asset>0x[0-9a-f]{64}))?",

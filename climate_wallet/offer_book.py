@@ -119,10 +119,13 @@ def find_made(engine: Engine, offer_id: bytes) -> MadeOffer:
         return _made(session, _row(session, offer_id))
 
 
-def newest_made(engine: Engine, *, limit: int, offset: int = 0) -> list[MadeOffer]:
-    """Offers of ours in every state, newest first."""
+def newest_made(engine: Engine, *, limit: int, offset: int = 0, is_taken: bool = False) -> list[MadeOffer]:
+    """Offers of ours, newest first: in every state, or only the taken ones."""
+    query = select(OfferRow).order_by(OfferRow.id.desc()).limit(limit).offset(offset)
+    if is_taken:
+        query = query.where(OfferRow.ended_height.is_not(None), OfferRow.ending == State.TAKEN.value)
     with reading(engine) as session:
-        rows = session.scalars(select(OfferRow).order_by(OfferRow.id.desc()).limit(limit).offset(offset)).all()
+        rows = session.scalars(query).all()
         return [_made(session, row) for row in rows]
 
 

@@ -12,11 +12,13 @@ from chia_rs import Coin
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
+from chain.database import reading
 from chain.json_values import to_hex
 from climate_wallet.coins import own_coins
 from climate_wallet.errors import AmountError, BuildError, OfferEnded
 from climate_wallet.journal import Draft, Kind, Transaction
 from climate_wallet.offer import Offer, Times, read_offer, write_offer
+from climate_wallet.offer_amounts import Amounts
 from climate_wallet.offer_book import (
     Clock,
     MadeOffer,
@@ -26,12 +28,13 @@ from climate_wallet.offer_book import (
     find_made,
     write_made,
 )
-from climate_wallet.offer_sides import Amounts, build_side, check_amounts, choose, payments_to_us
+from climate_wallet.offer_sides import build_side, check_amounts, choose, payments_to_us
+from climate_wallet.registries import token_info
 from climate_wallet.spends import NOTHING, OwnCoin, check, pay_token, pay_xch, sign, total
 from climate_wallet.wallet import FEE_SPEND_COST, Built, Wallet, change_of, hold_to_promise, send_off, with_fee
 from puzzles.cat import cat_puzzle_hash
 from puzzles.standard import assert_before_height, assert_before_timestamp
-from puzzles.units import AssetId, CoinId, Height, Mojos, PuzzleHash
+from puzzles.units import MOJOS_PER_UNIT, AssetId, CoinId, Height, Mojos, PuzzleHash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ async def make_offer(
     what `Wallet.building` raises.
     """
     check_amounts(given, wanted)
+    _check_units(wallet, given, wanted)
     async with wallet.building() as keys:
         clock = await chain_clock(wallet.node, await wallet.node.peak())
         times = (expiry or Expiry()).times(clock)
@@ -76,6 +80,14 @@ async def make_offer(
         details = {"gives": amounts_json(given), "wants": amounts_json(wanted)}
         engine = wallet.book.engine
         return write_made(engine, offer, text, details, lead=chosen.lead.coin_id, marker=side.marker)
+
+
+def _check_units(wallet: Wallet, given: Amounts, wanted: Amounts) -> None:
+    """Raise AmountError for a part of a unit: of a followed registry's token only whole ones change hands."""
+    with reading(wallet.book.engine) as session:
+        for asset_id, amount in (*given.items(), *wanted.items()):
+            if asset_id is not None and amount % MOJOS_PER_UNIT and token_info(session, asset_id) is not None:
+                raise AmountError(f"{amount} mojos of 0x{asset_id.hex()} are no whole units: expected thousands")
 
 
 def _ends(times: Times) -> list[Program]:

@@ -19,15 +19,13 @@ from chia_rs.sized_ints import uint64
 
 from climate_wallet.errors import AmountError
 from climate_wallet.offer import Asked
+from climate_wallet.offer_amounts import Amounts
 from climate_wallet.spends import OwnCoin, Payment, pay_token, pay_xch
 from climate_wallet.wallet import Wallet
 from puzzles.cat import cat_puzzle_hash
 from puzzles.settlement import SETTLEMENT_HASH, PaymentGroup, SettlementCoin, assert_paid, settlement_coin
 from puzzles.standard import assert_spent_together
 from puzzles.units import AssetId, CoinId, Mojos, PuzzleHash
-
-Amounts = Mapping[AssetId | None, Mojos]
-"""Mojos by asset; XCH is None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,9 +19,9 @@ from climate_wallet.coins import own_coins
 from climate_wallet.errors import BuildError, OfferDeclined, OfferEnded, TokenNotTrusted
 from climate_wallet.journal import Draft, Kind, Transaction, pending
 from climate_wallet.offer import Offer, read_offer
-from climate_wallet.offer_amounts import show_amount
+from climate_wallet.offer_amounts import Amounts, show_amount
 from climate_wallet.offer_make import amounts_json
-from climate_wallet.offer_sides import Amounts, Chosen, Side, build_side, choose, payments_to_us, received_coin
+from climate_wallet.offer_sides import Chosen, Side, build_side, choose, payments_to_us, received_coin
 from climate_wallet.offer_view import OfferView, Standing, look_at
 from climate_wallet.spends import NOTHING, check, sign
 from climate_wallet.wallet import FEE_SPEND_COST, Wallet, change_of, send_off
