@@ -54,6 +54,7 @@ class Kind(StrEnum):
     SEND = "send"
     RETIRE = "retire"
     DETOKENIZE = "detokenize"
+    COMBINE = "combine"
     TAKE_OFFER = "take_offer"
     CANCEL_OFFER = "cancel_offer"
 
