@@ -14,7 +14,8 @@ from chain.console import Output, output_option, working
 from puzzles.units import AssetId
 from tokenization_engine.cli_options import FILE, filter_options
 from tokenization_engine.errors import NotInRegister
-from tokenization_engine.register.imports import ImportResult, import_file
+from tokenization_engine.register.imports import import_file
+from tokenization_engine.register.intake import Written
 from tokenization_engine.register.queries import MAX_PAGE, UnitFilter, find_unit, list_units
 from tokenization_engine.register.store import Register
 from tokenization_engine.settings import EngineSettings
@@ -52,7 +53,7 @@ class _OnlyChecking(Exception):  # not an error: it undoes what a dry run wrote
 @output_option
 def import_command(out: Output, file: Path, dry_run: bool) -> None:
     """Import projects, issuances and units from a JSON or CSV FILE: all of it, or nothing."""
-    found: list[ImportResult] = []
+    found: list[Written] = []
     with (
         opened_register() as (register, author),
         working(f"reading {file.name}"),
@@ -66,7 +67,7 @@ def import_command(out: Output, file: Path, dry_run: bool) -> None:
     verb = "would be imported" if dry_run else "imported"
     text = (
         f"{verb}: {result.project_count} projects, {result.issuance_count} issuances, "
-        f"{len(result.unit_ids)} unit records of {result.unit_count} units"
+        f"{result.record_count} unit records of {result.unit_count} units"
     )
     out.show({"is_dry_run": dry_run, "result": result}, text=lambda console: console.print(text))
 

@@ -28,12 +28,13 @@ BEFORE_ALL = bytes(32)
 """The hash before the first entry."""
 
 _INFO_KEY = "audit_trail"
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _HASHED = ("sequence", "written_timestamp", "author", "comment", "action", "kind", "record_id", "before", "after")
 
 
 def canonical_json(value: object) -> str:
     """The one JSON text of a value: keys sorted, no spaces, UTF-8 as it is."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _encode(value)
 
 
 def json_value(value: object) -> JsonValue:

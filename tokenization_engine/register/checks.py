@@ -14,9 +14,9 @@ from uuid import UUID
 from puzzles.errors import SerialError
 from puzzles.units import MAX_SERIAL, UnitBlock, parse_serial_number
 from tokenization_engine.errors import Problem, RecordInvalid
-from tokenization_engine.register.fields import LONG_TEXT, Field, Kind
-from tokenization_engine.register.lifecycle import HELD, NEEDS_REASON, RETIRED
-from tokenization_engine.register.model import Issuance, Label, Record, Unit, block_columns
+from tokenization_engine.register.fields import LONG_TEXT, Field, Kind, snake_case
+from tokenization_engine.register.lifecycle import HELD, NEEDS_REASON, PROJECT_MOVES, RETIRED, UNIT_MOVES
+from tokenization_engine.register.model import Estimation, Issuance, Label, Project, Record, Unit, block_columns
 from tokenization_engine.register.vocabulary import COUNTRIES, TOKENIZED_ON_CHIA, Vocabulary, shipped
 
 MADE_BY_SERVERS = frozenset({"orgUid", "timeStaged", "createdAt", "updatedAt", "serialNumberBlock"})
@@ -49,27 +49,27 @@ class RecordReader:
 
     def read_fields(self, fields: Iterable[Field], raw: Mapping[str, object]) -> None:
         """Take each field's value from `raw`, by column; None where it has none."""
+        values = self.values
         for one in fields:
             value = raw.get(one.name)
             if value is None or (isinstance(value, str) and not value.strip()):
-                self.values[one.column] = None
+                values[one.column] = None
                 if one.is_required:
                     self.refuse(one.name, "required")
                 continue
             try:
-                self.values[one.column] = _READERS[one.kind](value, one, self.vocabulary)
+                values[one.column] = _READERS[one.kind.value](value, one, self.vocabulary)
             except Refused as error:
-                self.values[one.column] = None
+                values[one.column] = None
                 self.refuse(one.name, str(error))
 
-    def refuse_unknown(self, known: Iterable[str], raw: Mapping[str, object]) -> None:
+    def refuse_unknown(self, known: frozenset[str], raw: Mapping[str, object]) -> None:
         """Refuse every name in `raw` that the record does not have, with the one that was meant, if one is
         near.
         """
-        names = list(known)
         for name in raw:
-            if name not in names and name not in MADE_BY_SERVERS:
-                near = get_close_matches(name, names, n=1)
+            if name not in known and name not in MADE_BY_SERVERS:
+                near = get_close_matches(name, sorted(known), n=1)
                 meant = f", did you mean {near[0]}?" if near else ""
                 self.refuse(quoted(name), f"no field of this record{meant}")
 
@@ -103,6 +103,10 @@ def check_record(kind: type[Record], reader: RecordReader) -> None:
     elif kind is Label:
         _check_order(reader, "creditingPeriodStartDate", "creditingPeriodEndDate")
         _check_order(reader, "validityPeriodStartDate", "validityPeriodEndDate")
+    elif kind is Estimation:
+        _check_order(reader, "creditingPeriodStart", "creditingPeriodEnd")
+    elif kind is Project:
+        _check_drawn(reader, "projectStatus", PROJECT_MOVES)
     elif kind is Unit:
         _check_block(reader)
         _check_status(reader)
@@ -125,8 +129,7 @@ def quoted(value: object) -> str:
 
 
 def _check_order(reader: RecordReader, start: str, end: str) -> None:
-    columns = {one.name: one.column for one in (*Issuance.fields, *Label.fields)}
-    first, last = reader.values[columns[start]], reader.values[columns[end]]
+    first, last = reader.values[snake_case(start)], reader.values[snake_case(end)]
     if first is not None and last is not None and last < first:
         reader.refuse(end, f"{last} is before {start} {first}")
 
@@ -160,7 +163,14 @@ def _block_of(start: str, end: str) -> UnitBlock:
     return UnitBlock(series=series, first=first, last=last)
 
 
+def _check_drawn(reader: RecordReader, name: str, moves: Mapping[str, object]) -> None:
+    status = reader.values[snake_case(name)]
+    if status is not None and status not in moves:
+        reader.refuse(name, f"{status!r} has no place in the life of a record here: expected {', '.join(moves)}")
+
+
 def _check_status(reader: RecordReader) -> None:
+    _check_drawn(reader, "unitStatus", UNIT_MOVES)
     status = reader.values["unit_status"]
     if status in NEEDS_REASON and reader.values["unit_status_reason"] is None:
         reader.refuse("unitStatusReason", f"required for status {status}")
@@ -191,7 +201,7 @@ def _read_text(value: object, one: Field, vocabulary: Vocabulary) -> str:
         value = str(value)  # CAD Trust admits a number for a project's id
     if not isinstance(value, str):
         raise Refused(f"{quoted(value)} is not a text")
-    text = unicodedata.normalize("NFC", value).strip()  # the form in which the chain takes it
+    text = value.strip() if value.isascii() else unicodedata.normalize("NFC", value).strip()  # as the chain takes it
     if len(text) > one.max_length:
         raise Refused(f"{len(text)} characters long, at most {one.max_length} are admitted")
     if not text.isprintable():
@@ -244,10 +254,10 @@ def _read_hash(value: object, _one: Field, _vocabulary: Vocabulary) -> bytes:
     raise Refused(f"{quoted(value)} is not 0x and 64 lower-case hex digits")
 
 
-_READERS: Mapping[Kind, Callable[[object, Field, Vocabulary], Any]] = {
-    Kind.TEXT: _read_text,
-    Kind.WHOLE: _read_whole,
-    Kind.SERIAL: _read_whole,
-    Kind.DATE: _read_date,
-    Kind.HASH: _read_hash,
+_READERS: Mapping[str, Callable[[object, Field, Vocabulary], Any]] = {
+    Kind.TEXT.value: _read_text,
+    Kind.WHOLE.value: _read_whole,
+    Kind.SERIAL.value: _read_whole,
+    Kind.DATE.value: _read_date,
+    Kind.HASH.value: _read_hash,
 }

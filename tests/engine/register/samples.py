@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from puzzles.units import AssetId, CoinId, Height, UnitBlock
 from tokenization_engine.register.chain_events import ChainEvent
-from tokenization_engine.register.imports import ImportResult, import_bytes
+from tokenization_engine.register.imports import import_bytes
+from tokenization_engine.register.intake import Written
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.queries import UnitFilter, list_units
 
@@ -99,7 +100,7 @@ def document(*units: Mapping[str, Any], projects: list[dict[str, Any]] | None = 
     return json.dumps({"projects": [project()] if projects is None else projects, "units": units}).encode()
 
 
-def imported(session: Session, *units: Mapping[str, Any]) -> ImportResult:
+def imported(session: Session, *units: Mapping[str, Any]) -> Written:
     """Import the sample project with these units, or with one of 100."""
     return import_bytes(session, document(*(units or (unit(),))), "sample.json")
 
