@@ -6,10 +6,20 @@ was not asked for, or cannot be, is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from chia_rs import BlockRecord, Coin, CoinRecord, CoinSpend, SpendBundle
+from chia_rs import (
+    BlockRecord,
+    Coin,
+    CoinRecord,
+    CoinSpend,
+    Foliage,
+    FoliageTransactionBlock,
+    FullBlock,
+    SpendBundle,
+)
 from chia_rs.sized_bytes import bytes32
 
 from chain.errors import AnswerMalformed
@@ -53,6 +63,15 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockHeader:
+    """What a block's header hash commits to: its foliage, the height, and the transaction block if it is one."""
+
+    height: Height
+    foliage: Foliage
+    transaction_block: FoliageTransactionBlock | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockCoins:
     """The coins a block created and the coins it spent."""
 
@@ -70,6 +89,34 @@ class PendingTransaction:
     cost: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a node stands: its newest block, the one its peers have, and its mempool; None where it does not say."""
+
+    peak: Peak
+    tip_height: Height | None
+    last_transaction_height: Height
+    """The newest block that has a time."""
+    mempool_fullness: float | None
+    """Cost of what waits, as a share of what there is room for."""
+
+
+def standing_of(peak: Peak, state: Mapping[str, Any]) -> Standing:
+    """Our words for the node's state of the chain."""
+    tip = state["sync"].get("sync_tip_height")
+    record: BlockRecord | None = state["peak"]
+    height = peak.height
+    if peak.timestamp is None and record is not None:
+        height = Height(record.prev_transaction_block_height)
+    cost, room = state.get("mempool_cost"), state.get("mempool_max_total_cost")
+    return Standing(
+        peak=peak,
+        tip_height=Height(tip) if type(tip) is int and tip > 0 else None,
+        last_transaction_height=height,
+        mempool_fullness=cost / room if type(cost) is int and type(room) is int and room > 0 else None,
+    )
+
+
 def block_of(record: BlockRecord) -> Block:
     """Our words for the node's block record."""
     return Block(
@@ -78,6 +125,19 @@ def block_of(record: BlockRecord) -> Block:
         prev_hash=bytes(record.prev_hash),
         timestamp=None if record.timestamp is None else int(record.timestamp),
     )
+
+
+def header_of(block: FullBlock, header_hash: bytes) -> BlockHeader:
+    """The header of a whole block; raises AnswerMalformed unless it is what that hash commits to."""
+    foliage, transaction_block = block.foliage, block.foliage_transaction_block
+    named = None if transaction_block is None else transaction_block.get_hash()
+    if bytes(foliage.get_hash()) != header_hash:
+        raise AnswerMalformed(f"the node gave another block, expected 0x{header_hash.hex()}")
+    if foliage.reward_block_hash != block.reward_chain_block.get_hash():
+        raise AnswerMalformed(f"the node gave the block 0x{header_hash.hex()} with another block's place in the chain")
+    if foliage.foliage_transaction_block_hash != named:
+        raise AnswerMalformed(f"the node gave the block 0x{header_hash.hex()} with another block's transactions")
+    return BlockHeader(height=Height(block.height), foliage=foliage, transaction_block=transaction_block)
 
 
 def checked(
