@@ -46,7 +46,17 @@ for name, place, sentence in (
         "Rebuild REGISTRY_ID from the chain alone; name every difference from index and register.",
     ),
     ("sync-register", "cli_index:sync_register", "Write what the chain did into the register, each event once."),
-    ("verify", "cli_chain:verify", "Check a retirement certificate, and say exactly what it proves."),
+    (
+        "certificate",
+        "cli_certificate:certificate",
+        "Write the certificate of the retirement that left RECEIPT: with its serials, proven to a block if sealed.",
+    ),
+    (
+        "prove",
+        "cli_certificate:prove",
+        "Write the certificate FILE again with the proof that the node's chain has for it now.",
+    ),
+    ("verify", "cli_certificate:verify", "Check the retirement certificate FILE, and say exactly what it proves."),
     (
         "dump",
         "cli_index:dump",

@@ -1,4 +1,4 @@
-"""Commands that ask the node: follow, sync, audit, verify."""
+"""Commands that ask the node: follow, sync, audit."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from sqlalchemy import Engine
@@ -18,13 +17,11 @@ from chain.json_values import to_hex
 from chain.node import Node, connect
 from explorer.audit import Audit
 from explorer.audit import audit as audit_registry
-from explorer.certificate import verify as verify_certificate
 from explorer.exits import DIFFERS
 from explorer.follow import catch_up
 from explorer.opening import index_at_hand, opened_index, opened_register, parse_id, wiring
 from explorer.queries import status, supply
 from explorer.registries import follow_registry
-from puzzles.certificate import MAX_BYTES, read_certificate
 from puzzles.units import Height
 
 if TYPE_CHECKING:
@@ -118,36 +115,3 @@ def _draw_audit(console: Console, found: Audit) -> None:
             console.print(f"{name}: {len(differences)} differences")
             for sentence in differences:
                 console.print(f"  {sentence}")
-
-
-@click.command("verify")
-@click.argument("certificate", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--node", "has_node", is_flag=True, help="Ask the node whether the receipt is on chain.")
-@click.option("--index", "has_index", is_flag=True, help="Recompute the stated serials from this explorer's index.")
-@output_option
-def verify(out: Output, certificate: Path, has_node: bool, has_index: bool) -> None:
-    """Check a retirement certificate, and say exactly what it proves."""
-    with certificate.open("rb") as file:
-        read = read_certificate(file.read(MAX_BYTES + 1))
-    settings = wiring()
-
-    async def go(index: Engine | None) -> Any:
-        if not has_node:
-            return await verify_certificate(read, index=index)
-        async with connect(settings.node) as node:
-            return await verify_certificate(read, node=node, index=index)
-
-    if has_index:
-        with opened_index(settings.explorer, settings.node) as index:
-            verdict = asyncio.run(go(index))
-    else:
-        verdict = asyncio.run(go(None))
-
-    def draw(console: Console) -> None:
-        console.print(f"certificate: {verdict.level}")
-        for sentence in verdict.proven:
-            console.print(f"proven: {sentence}")
-        for sentence in verdict.not_proven:
-            console.print(f"not proven: {sentence}")
-
-    out.show(verdict, text=draw)

@@ -4,6 +4,7 @@ ExplorerError
 |-- NotARegistry       an id that is not that of a genuine registry on this chain
 |-- NotFollowed        a registry that this explorer does not follow
 |-- NotIndexed         a token, retirement or other thing that the index does not hold
+|-- NoCertificate      a retirement that no certificate can tell of
 |-- WrongIndex         an index made from another network
 |-- BooksDoNotClose    a registry whose issued units are not live, retired and detokenized ones together
 |-- IndexBehind        the index is not (or no longer) at a block of the node's chain
@@ -29,6 +30,10 @@ class NotFollowed(ExplorerError):
 
 class NotIndexed(ExplorerError):
     """A token, retirement or other thing that the index does not hold."""
+
+
+class NoCertificate(ExplorerError):
+    """A retirement that no certificate can tell of: what it would have to show is outside the canonical form."""
 
 
 class WrongIndex(ExplorerError):

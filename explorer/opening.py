@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import click
 from sqlalchemy import Engine
 
 from chain.door import make_home
+from chain.errors import RequestError
 from chain.settings import NodeSettings, load_settings
 from explorer.errors import NotARegistry
 from explorer.settings import ExplorerSettings
@@ -45,14 +47,23 @@ def index_at_hand() -> Iterator[Engine]:
 
 def parse_id(text: str) -> LauncherId:
     """The registry id of 64 hex digits, with or without 0x; raises NotARegistry."""
-    digits = text.strip().removeprefix("0x")
-    try:
-        data = bytes.fromhex(digits)
-    except ValueError:
-        data = b""
-    if len(data) != 32 or len(digits) != 64:
+    data = _hash(text)
+    if data is None:
         raise NotARegistry(f"{text[:80]!r} is not a registry id: expected 64 hex digits, with or without 0x")
     return LauncherId(data)
+
+
+def parse_hash(text: str, what: str) -> bytes:
+    """The 32 bytes of 64 hex digits, with or without 0x; raises RequestError, which says what was asked for."""
+    data = _hash(text)
+    if data is None:
+        raise RequestError(f"{text[:80]!r} is not {what}: expected 64 hex digits, with or without 0x")
+    return data
+
+
+def _hash(text: str) -> bytes | None:
+    digits = text.strip().removeprefix("0x")
+    return bytes.fromhex(digits) if re.fullmatch(r"[0-9a-fA-F]{64}", digits, re.ASCII) else None
 
 
 @contextmanager

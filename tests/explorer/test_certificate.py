@@ -205,7 +205,7 @@ async def test_verifier_says_what_is_proven_without_a_node_and_with_one(
     assert on_node.level == SEALED
     assert any("serials" in sentence for sentence in on_node.not_proven)
     assert on_both.level == SEALED
-    assert len(on_both.not_proven) == 1
+    assert not any("serials" in sentence for sentence in on_both.not_proven)
     assert on_both.disclosed == {"beneficiary_name": HIDDEN.value}
     assert (await verify(still_open, node=node)).level == OPEN
 

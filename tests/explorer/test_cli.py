@@ -141,6 +141,8 @@ def test_audit_of_a_sound_index_is_clean(synced: Shell, stage: Stage) -> None:
         (["holders", "--address", "xch1nothing"], 3, "not a Chia address"),
         (["sync-register", "--register", "sqlite:///:memory:"], 3, "follows 0 registries"),
         (["verify", __file__], 5, "not well-formed JSON"),
+        (["verify", __file__, "--trusted-header", "12"], 3, "'12' is not a header hash"),
+        (["certificate", "12", "--output", "certificate.json"], 3, "'12' is not a receipt's coin id"),
         (["sync-register", "--register", "sqlite:///absent.sqlite"], 7, "there is no database absent.sqlite"),
         (["audit", "00" * 32, "--register", "sqlite:///absent.sqlite"], 7, "there is no database absent.sqlite"),
         (["--home", "/dev/null", "status"], 7, "the directory /dev/null cannot be made"),
