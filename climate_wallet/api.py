@@ -29,7 +29,6 @@ from chain.serve import StatusTable, Watch, make_app
 from chain.wire import answer, read_body, read_query
 from climate_wallet.amounts import whole_units
 from climate_wallet.certificate import certificate_of
-from climate_wallet.detokenize import request_detokenization
 from climate_wallet.errors import (
     AmountError,
     CannotReplace,
@@ -63,10 +62,7 @@ from climate_wallet.errors import (
 from climate_wallet.journal import Transaction, find, newest, pending
 from climate_wallet.offer_api import OfferRoutes
 from climate_wallet.registries import add_registry, remove_registry
-from climate_wallet.replace import raise_fee
-from climate_wallet.retire import retire
-from climate_wallet.send import send_units, send_xch
-from climate_wallet.service import WalletService
+from climate_wallet.service import Service
 from climate_wallet.shapes import (
     balances_json,
     received_json,
@@ -75,7 +71,7 @@ from climate_wallet.shapes import (
     state_json,
     transaction_json,
 )
-from climate_wallet.views import balances, followed, received
+from climate_wallet.views import followed
 from puzzles.certificate import write_certificate
 from puzzles.errors import PuzzleError, RecordError, SerialError, UnitsError
 from puzzles.units import AssetId, LauncherId, Mojos
@@ -170,6 +166,14 @@ class Retire(Body):
     request_id: str | None = _RequestId
 
 
+class Combine(Body):
+    """Make one coin that holds so many whole units of a token."""
+
+    asset_id: Hex32
+    units: int
+    fee: int | None = _Fee
+
+
 class Detokenize(Body):
     """Ask the registry to take whole units back."""
 
@@ -203,7 +207,7 @@ class Page(Body):
     offset: int = Field(default=0, ge=0, le=2**31)
 
 
-def wallet_app(service: WalletService, door: Door, *, token: str, watch: Watch | None = None) -> web.Application:
+def wallet_app(service: Service, door: Door, *, token: str, watch: Watch | None = None) -> web.Application:
     """The daemon's application."""
     routes = Routes(service)
     app = make_app(door, token=token, statuses=STATUSES, watch=watch)
@@ -215,6 +219,7 @@ def wallet_app(service: WalletService, door: Door, *, token: str, watch: Watch |
     app.router.add_post("/v1/send", routes.send)
     app.router.add_post("/v1/send-xch", routes.send_xch)
     app.router.add_post("/v1/retire", routes.retire)
+    app.router.add_post("/v1/combine", routes.combine)
     app.router.add_post("/v1/detokenization-requests", routes.detokenize)
     app.router.add_get("/v1/transactions", routes.transactions)
     app.router.add_get("/v1/transactions/pending", routes.pending)
@@ -232,12 +237,12 @@ def wallet_app(service: WalletService, door: Door, *, token: str, watch: Watch |
 class Routes:
     """One method a route."""
 
-    def __init__(self, service: WalletService) -> None:
+    def __init__(self, service: Service) -> None:
         """Answer for this wallet."""
         self._service = service
 
     def _shown(self, tx: Transaction) -> dict[str, object]:
-        return transaction_json(tx, self._service.wallet.height)
+        return transaction_json(tx, self._service.kept.height)
 
     async def status(self, _: web.Request) -> web.Response:
         """Key, lock, how far, and what is wrong if anything."""
@@ -256,20 +261,19 @@ class Routes:
 
     async def address(self, _: web.Request) -> web.Response:
         """An address that nothing was seen at yet."""
-        address = self._service.wallet.current_address()
+        address = await self._service.holder.address()
         text = self._service.network.encode_address(address.puzzle_hash)
         return answer({"address": text, "index": address.index, "puzzle_hash": to_hex(address.puzzle_hash)})
 
     async def balances(self, _: web.Request) -> web.Response:
         """XCH, units by block, and tokens of strangers."""
-        return answer(balances_json(balances(self._service.wallet.book.engine)))
+        return answer(balances_json(await self._service.holder.balances()))
 
     async def send(self, request: web.Request) -> web.Response:
         """Send whole units of a token."""
         body = await read_body(request, SendUnits)
         to = self._service.network.decode_address(body.to)
-        tx = await send_units(
-            self._service.wallet,
+        tx = await self._service.holder.send_units(
             AssetId(body.asset_id),
             whole_units(body.units),
             to,
@@ -282,14 +286,13 @@ class Routes:
         """Send mojos of XCH."""
         body = await read_body(request, SendXch)
         to = self._service.network.decode_address(body.to)
-        tx = await send_xch(self._service.wallet, Mojos(body.mojos), to, fee=_fee(body.fee), request_id=body.request_id)
+        tx = await self._service.holder.send_xch(Mojos(body.mojos), to, fee=_fee(body.fee), request_id=body.request_id)
         return answer(self._shown(tx), status=201)
 
     async def retire(self, request: web.Request) -> web.Response:
         """Retire whole units."""
         body = await read_body(request, Retire)
-        tx = await retire(
-            self._service.wallet,
+        tx = await self._service.holder.retire(
             AssetId(body.asset_id),
             whole_units(body.units),
             body.record,
@@ -299,44 +302,50 @@ class Routes:
         )
         return answer(self._shown(tx), status=201)
 
+    async def combine(self, request: web.Request) -> web.Response:
+        """Make one coin that holds so many units, for a signer that burns out of one."""
+        body = await read_body(request, Combine)
+        tx = await self._service.holder.combine(AssetId(body.asset_id), whole_units(body.units), fee=_fee(body.fee))
+        return answer(self._shown(tx), status=201)
+
     async def detokenize(self, request: web.Request) -> web.Response:
         """The holder's half of a detokenization."""
         body = await read_body(request, Detokenize)
-        half = await request_detokenization(self._service.wallet, AssetId(body.asset_id), whole_units(body.units))
+        half = await self._service.holder.request_detokenization(AssetId(body.asset_id), whole_units(body.units))
         return answer(request_json(half), status=201)
 
     async def transactions(self, request: web.Request) -> web.Response:
         """Our transactions, newest first."""
         page = read_query(request, Page)
-        found = newest(self._service.wallet.book.engine, limit=page.limit, offset=page.offset)
+        found = newest(self._service.kept.engine, limit=page.limit, offset=page.offset)
         return answer({"transactions": [self._shown(tx) for tx in found]})
 
     async def pending(self, _: web.Request) -> web.Response:
         """Our transactions that are in no block yet."""
-        found = pending(self._service.wallet.book.engine)
+        found = pending(self._service.kept.engine)
         return answer({"transactions": [self._shown(tx) for tx in found]})
 
     async def transaction(self, request: web.Request) -> web.Response:
         """One transaction."""
-        return answer(self._shown(find(self._service.wallet.book.engine, _hex32(request, "tx_id"))))
+        return answer(self._shown(find(self._service.kept.engine, _hex32(request, "tx_id"))))
 
     async def raise_fee(self, request: web.Request) -> web.Response:
         """Replace a pending transaction by one with a higher fee."""
         body = await read_body(request, RaiseFee)
-        tx = await raise_fee(self._service.wallet, _hex32(request, "tx_id"), Mojos(body.fee))
+        tx = await self._service.holder.raise_fee(_hex32(request, "tx_id"), Mojos(body.fee))
         return answer(self._shown(tx))
 
     async def certificate(self, request: web.Request) -> web.Response:
         """The certificate of a confirmed retirement, in the one canonical form: keep it byte for byte."""
         asked = read_query(request, Disclose)
         keys = [key for key in asked.disclose.split(",") if key]
-        certificate = certificate_of(self._service.wallet, _hex32(request, "tx_id"), disclosed=keys)
+        certificate = certificate_of(self._service.kept, _hex32(request, "tx_id"), disclosed=keys)
         return web.Response(text=write_certificate(certificate), content_type="application/json")
 
     async def received(self, request: web.Request) -> web.Response:
         """Coins that came from others, newest first."""
         page = read_query(request, Page)
-        found = received(self._service.wallet.book.engine, limit=page.limit, offset=page.offset)
+        found = await self._service.holder.received(limit=page.limit, offset=page.offset)
         return answer({"received": [received_json(each) for each in found]})
 
     async def registries(self, _: web.Request) -> web.Response:
@@ -347,14 +356,14 @@ class Routes:
         """Follow a registry."""
         body = await read_body(request, AddRegistry)
         registry_id = LauncherId(body.registry_id)
-        async with self._service.wallet.lock:
+        async with self._service.kept.lock:
             name = await add_registry(self._service.node, self._service.engine, registry_id, body.label)
         self._service.look_now()
         return answer({"registry_id": to_hex(registry_id), "name": name}, status=201)
 
     async def remove_registry(self, request: web.Request) -> web.Response:
         """Stop following a registry."""
-        async with self._service.wallet.lock:
+        async with self._service.kept.lock:
             remove_registry(self._service.engine, LauncherId(_hex32(request, "registry_id")))
         return answer({"registries": [registry_json(each) for each in followed(self._service.engine)]})
 

@@ -22,6 +22,9 @@ from climate_wallet.store import AddressRow, WalletRow
 from puzzles.cat import cat_puzzle_hash
 from puzzles.units import AssetId, PuzzleHash
 
+KEPT_ELSEWHERE = b""
+"""The public key of a store whose key the official wallet keeps: it does not tell, and we need not know."""
+
 GAP_LIMIT = 50
 """Unused addresses watched beyond the last used one, of each kind."""
 
@@ -148,17 +151,7 @@ def open_book(
     if wallet is None:
         if key is None:
             raise WalletMismatch("this wallet is new: unlock it once so that it knows which key it belongs to")
-        with writing(engine) as session:
-            session.add(
-                WalletRow(
-                    id=1,
-                    fingerprint=key.fingerprint,
-                    public_key=key.public_key,
-                    network=network.name,
-                    is_hardened=is_hardened,
-                    scanned_height=-1,
-                )
-            )
+        _bind(engine, network, key.fingerprint, key.public_key, is_hardened=is_hardened)
         wallet = bound_key(engine)
         assert wallet is not None
     _check_binding(wallet, network, key)
@@ -169,11 +162,59 @@ def open_book(
     return AddressBook(engine, wallet, gap_limit)
 
 
+def bind_elsewhere(engine: Engine, network: Network, fingerprint: int | None) -> int | None:
+    """The official wallet's key that the store belongs to; a new store is bound to this one, if any is given.
+
+    Raises WalletMismatch if the store belongs to another key, to keys of ours, or to another network.
+    """
+    wallet = bound_key(engine)
+    if wallet is None:
+        if fingerprint is not None:
+            _bind(engine, network, fingerprint, KEPT_ELSEWHERE, is_hardened=False)
+        return fingerprint
+    if wallet.public_key != KEPT_ELSEWHERE:
+        raise WalletMismatch(
+            f"this wallet's store belongs to the key {wallet.fingerprint} of our own keychain: start it without "
+            "--signer chia, or use another --home for the official wallet"
+        )
+    if wallet.network != network.name:
+        raise _other_network(wallet, network)
+    if fingerprint not in {None, wallet.fingerprint}:
+        raise WalletMismatch(
+            f"this wallet's store belongs to the official wallet's key {wallet.fingerprint}, not {fingerprint}: "
+            "use another --home for another key"
+        )
+    return wallet.fingerprint
+
+
+def _bind(engine: Engine, network: Network, fingerprint: int, public_key: bytes, *, is_hardened: bool) -> None:
+    with writing(engine) as session:
+        session.add(
+            WalletRow(
+                id=1,
+                fingerprint=fingerprint,
+                public_key=public_key,
+                network=network.name,
+                is_hardened=is_hardened,
+                scanned_height=-1,
+            )
+        )
+
+
+def _other_network(wallet: WalletRow, network: Network) -> WalletMismatch:
+    return WalletMismatch(
+        f"this wallet's store is of {wallet.network}, the node is to follow {network.name}: "
+        "use another --home for another network"
+    )
+
+
 def _check_binding(wallet: WalletRow, network: Network, key: KeyInfo | None) -> None:
     if wallet.network != network.name:
+        raise _other_network(wallet, network)
+    if wallet.public_key == KEPT_ELSEWHERE:
         raise WalletMismatch(
-            f"this wallet's store is of {wallet.network}, the node is to follow {network.name}: "
-            "use another --home for another network"
+            f"this wallet's store belongs to the official wallet's key {wallet.fingerprint}: start it with "
+            "--signer chia, or use another --home"
         )
     if key is not None and key.public_key != wallet.public_key:
         raise WalletMismatch(

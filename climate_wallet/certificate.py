@@ -12,9 +12,9 @@ from chia_rs import CoinSpend
 
 from chain.database import reading
 from climate_wallet.errors import NoCertificate
+from climate_wallet.holder import Kept
 from climate_wallet.journal import Kind, Status, Transaction, find
 from climate_wallet.registries import TokenInfo, token_info
-from climate_wallet.wallet import Wallet
 from puzzles.cat import read_cat_spend
 from puzzles.certificate import Certificate
 from puzzles.fields import PrivateField
@@ -22,14 +22,14 @@ from puzzles.retirement import read_receipt_puzzle
 from puzzles.units import AssetId, CoinId, PuzzleHash, mojos_to_units
 
 
-def certificate_of(wallet: Wallet, tx_id: bytes, *, disclosed: Collection[str] = ()) -> Certificate:
+def certificate_of(wallet: Kept, tx_id: bytes, *, disclosed: Collection[str] = ()) -> Certificate:
     """The certificate of a retirement that is in a block; the private fields named in `disclosed` are opened
     in it.
 
     Raises TransactionNotFound, or NoCertificate for anything but a confirmed retirement of a followed
     registry's token.
     """
-    tx = find(wallet.book.engine, tx_id)
+    tx = find(wallet.engine, tx_id)
     if tx.kind is not Kind.RETIRE:
         raise NoCertificate(f"the transaction 0x{tx_id.hex()} retires nothing: a certificate is of a retirement")
     if tx.status is not Status.CONFIRMED:
@@ -63,8 +63,8 @@ def _spend_of(tx: Transaction, coin_id: CoinId) -> CoinSpend:
     return next(spend for spend in tx.bundle.coin_spends if bytes(spend.coin.name()) == coin_id)
 
 
-def _token(wallet: Wallet, asset_id: AssetId) -> TokenInfo:
-    with reading(wallet.book.engine) as session:
+def _token(wallet: Kept, asset_id: AssetId) -> TokenInfo:
+    with reading(wallet.engine) as session:
         info = token_info(session, asset_id)
     if info is None:
         raise NoCertificate(f"the registry of the token 0x{asset_id.hex()} is no longer followed: add it again first")

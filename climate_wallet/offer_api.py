@@ -18,7 +18,7 @@ from climate_wallet.offer_make import Expiry, cancel_offer, make_offer
 from climate_wallet.offer_shapes import made_json, view_json
 from climate_wallet.offer_take import take_offer
 from climate_wallet.offer_view import view_offer
-from climate_wallet.service import WalletService
+from climate_wallet.service import Service
 from climate_wallet.shapes import transaction_json
 from puzzles.units import AssetId, Height, Mojos
 
@@ -81,7 +81,7 @@ class OfferPage(Body):
 class OfferRoutes:
     """One method a route."""
 
-    def __init__(self, service: WalletService) -> None:
+    def __init__(self, service: Service) -> None:
         """Answer for this wallet."""
         self._service = service
 

@@ -31,15 +31,9 @@ async def raise_fee(wallet: Wallet, tx_id: bytes, fee: Mojos) -> Transaction:
     """
     async with wallet.building() as keys:
         old = find(wallet.book.engine, tx_id)
-        if old.status is not Status.PENDING:
-            raise CannotReplace(f"the transaction 0x{tx_id.hex()} is {old.status}: only a pending one can be replaced")
-        increase = Mojos(fee - old.fee)
-        if increase < LEAST_INCREASE:
-            raise AmountError(
-                f"a fee of {show_xch(fee)} replaces nothing: expected {show_xch(old.fee + LEAST_INCREASE)} or more"
-            )
+        increase = increase_of(old, fee)
         payers = await _payers(wallet, old, increase)
-        addition = pay_xch(payers, [], fee=increase, change_to=change_of(wallet), paid_for=_lead(old))
+        addition = pay_xch(payers, [], fee=increase, change_to=change_of(wallet), paid_for=lead_of(old))
         signed = sign(addition, payers, keys, wallet.network)
         signature = AugSchemeMPL.aggregate([old.bundle.aggregated_signature, signed.aggregated_signature])
         bundle = SpendBundle([*old.bundle.coin_spends, *signed.coin_spends], signature)
@@ -51,6 +45,18 @@ async def raise_fee(wallet: Wallet, tx_id: bytes, fee: Mojos) -> Transaction:
             replace(wallet.book.engine, new, old.bundle, old.fee)
             raise
         return new
+
+
+def increase_of(old: Transaction, fee: Mojos) -> Mojos:
+    """What a replacement with this fee pays more; raises CannotReplace, or AmountError for too little."""
+    if old.status is not Status.PENDING:
+        raise CannotReplace(f"the transaction 0x{old.tx_id.hex()} is {old.status}: only a pending one can be replaced")
+    increase = Mojos(fee - old.fee)
+    if increase < LEAST_INCREASE:
+        raise AmountError(
+            f"a fee of {show_xch(fee)} replaces nothing: expected {show_xch(old.fee + LEAST_INCREASE)} or more"
+        )
+    return increase
 
 
 async def _payers(wallet: Wallet, old: Transaction, amount: Mojos) -> list[OwnCoin]:
@@ -73,7 +79,7 @@ def _change(wallet: Wallet, old: Transaction) -> list[OwnCoin]:
     return found
 
 
-def _lead(old: Transaction) -> CoinId:
+def lead_of(old: Transaction) -> CoinId:
     """The coin that made the marker: the one every version is about."""
     for coin in old.bundle.additions():
         if bytes(coin.name()) == old.marker:

@@ -19,6 +19,7 @@ def state_json(state: ServiceState) -> Json:
     sync = state.sync
     return {
         "network": state.network,
+        "signer": state.signer,
         "fingerprint": state.fingerprint,
         "is_locked": state.is_locked,
         "has_passphrase": state.has_passphrase,

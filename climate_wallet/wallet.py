@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from chia_rs import CoinSpend, SpendBundle
+from sqlalchemy import Engine
 
 from chain.fees import FeeSettings, fee_for
 from chain.network import Network
@@ -41,6 +42,11 @@ class Wallet:
     state: SyncState | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the store catches up or a transaction is built: no two builders see the same coins."""
+
+    @property
+    def engine(self) -> Engine:
+        """The wallet's store."""
+        return self.book.engine
 
     async def catch_up(self) -> SyncState:
         """Rounds of catching up until nothing is left to look at."""

@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 from chain.database import reading
 from chain.health import Checks, Finding, database_check
 from chain.metrics import Metrics
-from climate_wallet.service import WalletService
+from climate_wallet.service import Service
 from climate_wallet.store import TransactionRow
 
 
-def wallet_checks(service: WalletService) -> Checks:
+def wallet_checks(service: Service) -> Checks:
     """Node, wallet and database, each with what is wrong with it."""
 
     def wallet() -> Finding:
@@ -29,7 +29,7 @@ def wallet_checks(service: WalletService) -> Checks:
     return {"node": service.pulse.node, "wallet": wallet, "database": database_check(service.engine)}
 
 
-def watch_wallet(metrics: Metrics, service: WalletService) -> None:
+def watch_wallet(metrics: Metrics, service: Service) -> None:
     """Show the wallet's figures."""
 
     def height() -> int | None:

@@ -73,6 +73,8 @@ class StockWallet:
     patience: float = 60.0
     """Seconds the official wallet is given to log in and to catch up."""
     state: SyncState | None = None
+    note: str | None = None
+    """What the last round found that is no fault, in one sentence."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the store catches up or a transaction is built."""
     _assets: dict[int, AssetId] = field(default_factory=dict)
@@ -99,15 +101,13 @@ class StockWallet:
             is_done = await self._catch_up(peak)
         except ChainMoved:
             is_done = False
-        self.state = SyncState(height=int(peak.height), peak_height=int(peak.height), candidates=0, is_synced=False)
-        if await self._logged_in() != self.fingerprint:
-            return self.state
-        is_there = await self._is_caught_up(int(peak.height))
+        is_ours = await self._logged_in() == self.fingerprint
+        is_there = is_ours and await self._is_caught_up(int(peak.height))
         if is_there:
             await self._add_strays()
-        self.state = SyncState(
-            height=int(peak.height), peak_height=int(peak.height), candidates=0, is_synced=is_done and is_there
-        )
+        self.note = None if is_ours else "the official wallet works with another key now: it is switched when asked"
+        height = int(peak.height)
+        self.state = SyncState(height=height, peak_height=height, candidates=0, is_synced=is_done and is_there)
         return self.state
 
     async def _catch_up(self, peak: Peak) -> bool:
