@@ -47,6 +47,7 @@ BUSY_TIMEOUT_SECONDS = 30
 MIGRATION_LOCK = 0x0CA2B01
 """PostgreSQL's advisory lock while a schema is brought up to date: two programs may start at once."""
 
+_EXPECTED_URL = "expected one like sqlite:///register.sqlite or postgresql://user@host/name"
 _SCRIPT_NAME = re.compile(r"v([0-9]{4})_\w+\.py", re.ASCII)
 _SERIAL_DIGITS = 20
 _MAX_UINT64 = 2**64 - 1
@@ -113,7 +114,7 @@ def open_database(url: str, migrations: str, *, is_made: bool = True) -> Engine:
     false a SQLite file must be there already.
     """
     engine = _create_engine(url)
-    file = _file(engine.url)
+    file = file_of(engine.url)
     if not is_made and file is not None and not file.exists():
         engine.dispose()
         raise StoreUnreadable(f"there is no database {file}: name the one that its own program made")
@@ -126,6 +127,15 @@ def open_database(url: str, migrations: str, *, is_made: bool = True) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def password_of(url: str) -> str | None:
+    """The password in a database's URL, so that it can be kept out of the log; None without one."""
+    try:
+        password = make_url(url).password
+    except ArgumentError:
+        return None
+    return None if password is None else str(password)
 
 
 @contextmanager
@@ -182,7 +192,7 @@ def _reason(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split())
 
 
-def _file(url: URL) -> Path | None:
+def file_of(url: URL) -> Path | None:
     """The file of a SQLite database; None for one in memory, for SQLite's own URIs and for every other database."""
     name = url.database
     is_file = url.get_backend_name() == "sqlite" and name and name != ":memory:" and not name.startswith("file:")
@@ -198,8 +208,9 @@ def _make_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _create_engine(url: str) -> Engine:
-    expected = "expected one like sqlite:///register.sqlite or postgresql://user@host/name"
+def read_url(url: str) -> URL:
+    """The database URL with its driver named; raises StoreUnreadable for what is none, or of no database we know."""
+    expected = _EXPECTED_URL
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -208,10 +219,15 @@ def _create_engine(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise StoreUnreadable(f"{parsed.get_backend_name()!r} is no database we know: {expected}")
+    return parsed
+
+
+def _create_engine(url: str) -> Engine:
+    parsed = read_url(url)
     try:
         engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
     except (ArgumentError, NoSuchModuleError) as error:
-        raise StoreUnreadable(f"the database URL names no driver we know: {expected}") from error
+        raise StoreUnreadable(f"the database URL names no driver we know: {_EXPECTED_URL}") from error
     except ModuleNotFoundError as error:
         raise StoreUnreadable(
             f"the driver {error.name} for {parsed.get_backend_name()} is not installed: "

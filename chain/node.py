@@ -20,6 +20,7 @@ from chain.errors import (
     AnswerMalformed,
     NodeDown,
     NodeNotSynced,
+    NotOffered,
     NotOnChain,
     PushRefused,
     WrongCertificates,
@@ -33,12 +34,14 @@ from chain.records import (
     ChainCoin,
     Peak,
     PendingTransaction,
+    Standing,
     block_of,
     check_reveal,
     checked,
     header_of,
     in_order,
     pending,
+    standing_of,
 )
 from chain.refusals import refusal, waiting
 from chain.settings import NodeSettings
@@ -114,6 +117,28 @@ class Node:
             timestamp=None if record.timestamp is None else int(record.timestamp),
             is_synced=is_synced,
         )
+
+    async def standing(self) -> Standing:
+        """Where the node stands among its peers, and how full its mempool is; raises NodeNotSynced without a block."""
+        client = await self._client()
+        peak = await self.peak()
+        with reading("get_blockchain_state"):
+            state = await client.get_blockchain_state()
+            return standing_of(peak, state)
+
+    async def version(self) -> str | None:
+        """The node's own version, such as 2.7.5; None if it does not tell."""
+        client = await self._client()
+        try:
+            with reading("get_version"):
+                return str((await client.get_version())["version"])[:40]
+        except NotOffered:
+            return None
+
+    @property
+    def place(self) -> str:
+        """Scheme, host and port of the node."""
+        return self._connection.place
 
     async def synced_peak(self) -> Peak:
         """The newest block; raises NodeNotSynced unless the node keeps up with its network."""

@@ -156,6 +156,12 @@ class KeyStore:
         with _in_words():
             return [_info(data) for data in self._keychain.get_keys(include_secrets=True) if data.secrets]
 
+    def observed(self) -> tuple[KeyInfo, ...]:
+        """The keys of which the keychain holds the public part only: they watch and cannot sign."""
+        self._check_open()
+        with _in_words():
+            return tuple(_info(data) for data in self._keychain.get_keys(include_secrets=True) if not data.secrets)
+
     def find(self, fingerprint: int | None = None) -> KeyInfo:
         """The key of that fingerprint, or the only key there is; raises KeyNotFound."""
         keys = self.list()

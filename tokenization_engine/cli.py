@@ -29,6 +29,8 @@ for name, place, sentence in (
         "cli_register:import_command",
         "Import projects, issuances and units from a JSON or CSV FILE: all of it, or nothing.",
     ),
+    ("start", "cli_start:start", "Settle what is under way from the chain, and answer over HTTP, until stopped."),
+    ("doctor", "cli_doctor:doctor", "Look at node, key, register, registry, jobs and balance, and say what to do."),
     ("units", "cli_register:units", "The register's unit records."),
     ("status", "cli_jobs:status", "What is under way, by the journal; `resume` looks at the chain and goes on."),
     ("cancel", "cli_jobs:cancel", "Drop a job of which nothing is signed yet."),
