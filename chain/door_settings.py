@@ -21,7 +21,7 @@ class DoorSettings(Settings):
     """The daemon's own directory: its token, and its database unless that is elsewhere."""
     host: str = "127.0.0.1"
     """The address to listen on; another than the loopback is opened only with a token in place."""
-    port: int = Field(0, ge=0, le=65535)
+    port: int = Field(default=0, ge=0, le=65535)
     """The port to listen on; 0 takes any."""
     host_names: tuple[str, ...] = ()
     """Further names the door answers to."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from chain.alone import alone_in
+from chain.database import password_of
 from chain.door import token_for, watch_token_for
 from chain.fees import FeeSettings
 from chain.logs import Hidden, LogSettings, start_logs
@@ -37,7 +38,7 @@ async def serve(settings: WalletSettings, node_settings: NodeSettings, fees: Fee
     with told_to_stop() as stopped, alone_in(settings.directory):
         door = settings.door
         token, watch_token = token_for(door), watch_token_for(door)
-        hidden.hide(token, watch_token)
+        hidden.hide(token, watch_token, password_of(settings.database))
         metrics = Metrics("climate-wallet")
         keys = KeyStore()
         try:

@@ -25,7 +25,7 @@ class WalletSettings(DoorSettings):
 
     home: Path = Path("~/.climate-wallet")
     """Store and token file of this wallet."""
-    port: int = Field(PORT, ge=0, le=65535)
+    port: int = Field(default=PORT, ge=0, le=65535)
     """The port to listen on; 0 takes any."""
     fingerprint: int | None = Field(None, ge=0)
     """Which key of the keychain a new wallet is for; the only one if not given."""

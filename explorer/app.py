@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from chain.config import load_settings
+from chain.database import password_of
 from chain.door import make_home, token_for, watch_token_for
 from chain.logs import Hidden, LogSettings, start_logs
 from chain.metrics import Metrics
@@ -65,7 +66,7 @@ async def serve(
     door = settings.door
     token, watch_token = token_for(door), watch_token_for(door)
     if hidden is not None:
-        hidden.hide(token, watch_token)
+        hidden.hide(token, watch_token, password_of(settings.database), password_of(settings.register_url))
     metrics = Metrics("climate-explorer")
     with told_to_stop() as stopped:
         async with opened_service(settings, node_settings, metrics=metrics) as service:

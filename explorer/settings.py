@@ -23,7 +23,7 @@ class ExplorerSettings(DoorSettings):
 
     home: Path = Path("~/.climate-explorer")
     """Index and token file of this explorer."""
-    port: int = Field(PORT, ge=0, le=65535)
+    port: int = Field(default=PORT, ge=0, le=65535)
     """The port to listen on; 0 takes any."""
     database: str = ""
     """Database URL; a SQLite file in the home if empty."""

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def engine_settings() -> EngineSettings:
-    """The engine's settings for the command under way: the top group's flags, environment, file."""
+def engine_settings(**more: object) -> EngineSettings:
+    """The engine's settings for the command under way: the top group's flags and these, environment, file."""
     flags = click.get_current_context().find_root().obj or {}
     given = {name: value for name, value in flags.items() if name not in {"node_url", "network"}}
-    return load_settings(EngineSettings, **given)
+    return load_settings(EngineSettings, **given, **more)
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def registry_open(
             issuer = desk.keys.own.public_key if issuer_key is None else parse_key(issuer_key)
             words = OwnersInWords(issuer_key=issuer, allotment=allotment, governor=governor)
         state = await create.open_registry(desk, wanted, words)
-        return registry_view(desk, state, desk.owners(state))
+        return registry_view(state, desk.owners(state), desk.keys.addresses)
 
     _show_registry(out, with_desk(go))
 
@@ -165,7 +165,7 @@ def registry_show(out: Output) -> None:
 
     async def go(desk: Desk) -> dict[str, Any]:
         state = await desk.look()
-        return registry_view(desk, state, desk.owners(state))
+        return registry_view(state, desk.owners(state), desk.keys.addresses)
 
     _show_registry(out, with_desk(go))
 

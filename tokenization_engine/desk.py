@@ -1,4 +1,7 @@
-"""What every verb of the engine works with: register, node, key, settings; and which registry is meant."""
+"""What every verb of the engine works with: register, node, key, settings; and which registry is meant.
+
+Who only looks, and settles what others signed, works at a lookout: it has no key. Who signs works at a desk.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +52,12 @@ def nobody_watches(_step: str, _job: Job) -> None:
 
 
 @dataclass(kw_only=True)
-class Desk:
-    """The parts of a running engine, handed in by `app.py`."""
+class Lookout:
+    """Register, node and settings, without a key: nothing can be signed here."""
 
     register: Register
     node: Node
-    keys: EngineKeys
     settings: EngineSettings
-    fees: FeeSettings
     on_step: OnStep = nobody_watches
     _followers: dict[LauncherId, Follower] = field(default_factory=dict)
 
@@ -84,6 +85,14 @@ class Desk:
         """Who owns the registry now; raises OwnersUnknown."""
         with self.register.reading() as session:
             return known_owners(session, state)
+
+
+@dataclass(kw_only=True)
+class Desk(Lookout):
+    """The parts of a running engine that pays and signs, handed in by `app.py`."""
+
+    keys: EngineKeys
+    fees: FeeSettings
 
     def issuer(self, owners: Owners) -> Address:
         """The address of ours whose key issues; raises NotTheIssuer if another machine's does."""

@@ -23,7 +23,7 @@ from puzzles.registry_ledger import conditions_for_issuer
 from puzzles.standard import quoted_solution
 from puzzles.units import AssetId, CoinId, Mojos, PuzzleHash, UnitBlock, mojos_to_units
 from tokenization_engine.bundles import finish, pay
-from tokenization_engine.desk import Desk, signer
+from tokenization_engine.desk import Desk, Lookout, signer
 from tokenization_engine.errors import RequestInvalid
 from tokenization_engine.journal import Built, Job, Kind, NewJob, write_down
 from tokenization_engine.registry import RegistryState
@@ -188,7 +188,7 @@ def request_of(half: Half) -> dict[str, object]:
     }
 
 
-async def is_taken_back(desk: Desk, state: RegistryState, job: Job) -> bool:
+async def is_taken_back(desk: Lookout, state: RegistryState, job: Job) -> bool:
     """Whether the holder's coin was burnt in the very block of the registry's message."""
     assert job.spent_coin_id is not None
     height, _ = state.spends[job.spent_coin_id]

@@ -28,7 +28,7 @@ from puzzles.standard import assert_spent_together, quoted_solution
 from puzzles.unit_block_tail import token_of
 from puzzles.units import CoinId, LauncherId, Mojos, PuzzleHash, UnitBlock
 from tokenization_engine.bundles import finish, pay, unsigned_cost
-from tokenization_engine.desk import Desk, signer
+from tokenization_engine.desk import Desk, Lookout, signer
 from tokenization_engine.errors import NothingToDo, OutsideAllotment
 from tokenization_engine.journal import Built, Issue, Job
 from tokenization_engine.register.chain_events import check_tokenizable
@@ -220,7 +220,7 @@ async def _left_behind(desk: Desk, job: Job) -> dict[PuzzleHash, Coin]:
     return {PuzzleHash(bytes(each.coin.puzzle_hash)): each.coin for each in found.values() if each.spent_height is None}
 
 
-async def issued_coins(desk: Desk, state: RegistryState, issues: Sequence[Issue]) -> list[CoinId]:
+async def issued_coins(desk: Lookout, state: RegistryState, issues: Sequence[Issue]) -> list[CoinId]:
     """The coins that the receivers got, in order: from our own eve coins where those were spent, one call for all.
 
     An eve coin that another hand made, which the registry's message reached instead, is looked for on chain.
@@ -243,7 +243,7 @@ def _is_eve(coin: ChainCoin, seen: IssuedBlock) -> bool:
     return bytes(coin.coin.puzzle_hash) == issuance.eve_puzzle_hash and int(coin.coin.amount) == issuance.amount
 
 
-async def _issued_by_others(desk: Desk, seen: IssuedBlock) -> CoinId:
+async def _issued_by_others(desk: Lookout, seen: IssuedBlock) -> CoinId:
     """The receiver's coin, found by the registry's own word and the block it stands in.
 
     Strangers can park coins at the eve coin's puzzle hash: of those spent in that block, the eve coin is the

@@ -181,6 +181,16 @@ def jobs(
     return [_job(row) for row in session.scalars(query)]
 
 
+def newest(
+    session: Session, *, states: Collection[State] = tuple(State), before: int | None = None, limit: int = 100
+) -> list[Job]:
+    """The newest jobs in these states, the newest first, at most `limit`; only those below the number `before`."""
+    query = select(JobRow).where(JobRow.state.in_(states)).order_by(JobRow.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(JobRow.id < before)
+    return [_job(row) for row in session.scalars(query.options(selectinload(JobRow.issues)))]
+
+
 def unfinished(session: Session, registry_id: LauncherId | None = None) -> list[Job]:
     """The jobs to which something will still happen, oldest first."""
     waiting = (State.PLANNED, State.PUSHED, State.CONFIRMED)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from climate_wallet.addresses import Address
 from puzzles.owners import read_allotment
 from puzzles.standard import standard_puzzle
-from tokenization_engine.desk import Desk
 from tokenization_engine.owners import governor_json, read_key
 from tokenization_engine.registry import KnownOwners, RegistryState
 
 
-def registry_view(desk: Desk, state: RegistryState, known: KnownOwners) -> dict[str, Any]:
-    """The registry as the chain shows it, and its owners as far as they are known."""
+def registry_view(state: RegistryState, known: KnownOwners | None, addresses: Sequence[Address] = ()) -> dict[str, Any]:
+    """The registry as the chain shows it, its owners as far as they are known, and the issuer's key if it is one
+    of these addresses'.
+    """
     return {
         "registry_id": state.registry_id,
         "name": state.name,
@@ -23,17 +26,17 @@ def registry_view(desk: Desk, state: RegistryState, known: KnownOwners) -> dict[
         "blocks_issued": len(state.issued),
         "units_issued": sum(each.issuance.amount for each in state.issued.values()) // 1000,
         "free_runs": state.free.leaf_count,
-        "issuer": issuer_view(desk, known),
-        "governor": governor_json(known.governor),
+        "issuer": None if known is None else issuer_view(known, addresses),
+        "governor": None if known is None else governor_json(known.governor),
         "owners_hash": state.owners_hash,
     }
 
 
-def issuer_view(desk: Desk, known: KnownOwners) -> dict[str, Any]:
-    """The issuer's key if it is one of ours, and its allotment (None: everything)."""
+def issuer_view(known: KnownOwners, addresses: Sequence[Address]) -> dict[str, Any]:
+    """The issuer's key if it is that of one of these addresses, and its allotment (None: everything)."""
     read = read_allotment(known.owners.issuer_puzzle)
     puzzle = known.owners.issuer_puzzle if read is None else read[0]
-    ours = next((each for each in desk.keys.addresses if standard_puzzle(read_key(each.public_key)) == puzzle), None)
+    ours = next((each for each in addresses if standard_puzzle(read_key(each.public_key)) == puzzle), None)
     ranges = (
         None
         if read is None

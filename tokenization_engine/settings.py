@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import getpass
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from chain.config import Settings
+from chain.door_settings import DoorSettings
+
+PORT = 31311
+"""The port at which today's programs look for a tokenization engine."""
 
 
-class EngineSettings(Settings):
-    """Where the register lies, which key of Chia's keychain issues, and how long to wait."""
+class EngineSettings(DoorSettings):
+    """Where the register lies, which key of Chia's keychain issues, how long to wait, and which door the daemon opens:
+    a private one, since a register holds what is not published yet.
+    """
 
     model_config = SettingsConfigDict(env_prefix="CARBON_ENGINE_")
     section: ClassVar[str] = "engine"
+    is_private: ClassVar[bool] = True
 
+    home: Path = Path("~/.tokenization-engine")
+    """Token file of the daemon."""
+    port: int = Field(default=PORT, ge=0, le=65535)
+    """The port to listen on; 0 takes any."""
     database: str = "sqlite:///register.sqlite"
     """URL of the register's database; made if it is not there."""
     fingerprint: int | None = None

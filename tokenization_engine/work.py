@@ -25,7 +25,7 @@ from chain.submit import is_included, push
 from puzzles.errors import SerialsTaken
 from puzzles.units import CoinId, Height
 from tokenization_engine import detokenize, issue, rotate, statements
-from tokenization_engine.desk import Desk
+from tokenization_engine.desk import Desk, Lookout
 from tokenization_engine.errors import (
     JobRefused,
     OrderInvalid,
@@ -109,9 +109,10 @@ def _raise_stuck(now: Sequence[Job]) -> None:
             raise JobRefused(f"job {job.id} is done on chain, but the register cannot follow: {job.reason}")
 
 
-async def step_all(desk: Desk) -> bool:
+async def step_all(desk: Lookout) -> bool:
     """Take every job that can go on one step further; whether any came into another state.
 
+    At a lookout nothing is signed: what was signed is pushed again if the node forgot it, and settled by the chain.
     A job waits while an older one of its registry is in no block yet: both would spend the same coin.
     """
     with desk.register.reading() as session:
@@ -129,7 +130,7 @@ async def step_all(desk: Desk) -> bool:
     return is_progress
 
 
-async def step(desk: Desk, job: Job) -> Job:
+async def step(desk: Lookout, job: Job) -> Job:
     """The job after one look at the chain and one step."""
     peak = await desk.node.synced_peak()
     try:
@@ -146,7 +147,7 @@ async def step(desk: Desk, job: Job) -> Job:
         return job
 
 
-async def _done_height(desk: Desk, state: RegistryState, job: Job) -> Height | None:
+async def _done_height(desk: Lookout, state: RegistryState, job: Job) -> Height | None:
     """The height at which the chain shows the job done, whoever pushed it; None if it does not."""
     if job.kind == Kind.ISSUE:
         if all(each.asset_id in state.issued for each in job.issues):
@@ -167,7 +168,7 @@ async def _done_height(desk: Desk, state: RegistryState, job: Job) -> Height | N
     return height if is_done else None
 
 
-async def _launched_height(desk: Desk, job: Job) -> Height | None:
+async def _launched_height(desk: Lookout, job: Job) -> Height | None:
     """The height at which the launcher was spent as we signed it; drops the job if it never can be.
 
     A launcher's id says only which coin paid for it: another transaction with the same coin can have launched
@@ -192,7 +193,7 @@ def _bundles(job: Job) -> list[SpendBundle]:
     return [*([job.bundle] if job.bundle is not None else []), *(each.bundle for each in reversed(job.versions))]
 
 
-async def is_stale(desk: Desk, bundle: SpendBundle) -> bool:
+async def is_stale(desk: Lookout, bundle: SpendBundle) -> bool:
     """Whether the transaction spends a coin that is spent, or that the chain does not have (any more)."""
     made = {coin.name() for coin in bundle.additions()}
     inputs = [CoinId(bytes(coin.name())) for coin in bundle.removals() if coin.name() not in made]
@@ -200,8 +201,8 @@ async def is_stale(desk: Desk, bundle: SpendBundle) -> bool:
     return any(coin_id not in found or found[coin_id].spent_height is not None for coin_id in inputs)
 
 
-async def _towards_inclusion(desk: Desk, state: RegistryState | None, job: Job) -> Job:
-    """Build what is not built or went stale, and push what is built."""
+async def _towards_inclusion(desk: Lookout, state: RegistryState | None, job: Job) -> Job:
+    """Build what is not built or went stale, and push what is built; a lookout leaves the building to `resume`."""
     if job.seen_height is not None:
         with desk.register.writing(desk.settings.author) as session:
             set_seen(session, job, None)
@@ -209,15 +210,28 @@ async def _towards_inclusion(desk: Desk, state: RegistryState | None, job: Job) 
     if not job.is_open:
         return job
     if job.bundle is not None and await is_stale(desk, job.bundle):
+        if state is not None and await _has_moved(desk, state):
+            return job  # a block came since the look, perhaps with this very transaction: the next look sees it
         job = await _back_to_living(desk, job)
     if state is not None and (job.bundle is None or await is_stale(desk, job.bundle)):
+        if not isinstance(desk, Desk):
+            return job
         job = await _rebuild(desk, state, job)
         if job.bundle is None:
             return job
     return await _push(desk, job)
 
 
-async def _back_to_living(desk: Desk, job: Job) -> Job:
+async def _has_moved(desk: Lookout, state: RegistryState) -> bool:
+    """Whether the registry was spent, or its newest coin taken back, since that look at the chain."""
+    if state.newest is None:
+        return False
+    coin_id = CoinId(bytes(state.newest.name()))
+    newest = (await desk.node.coins([coin_id])).get(coin_id)
+    return newest is None or newest.spent_height is not None
+
+
+async def _back_to_living(desk: Lookout, job: Job) -> Job:
     """The job with the newest of its earlier versions that can still be included, if there is one.
 
     A coin that paid for a higher fee may be spent elsewhere: what it paid for stands without it.
@@ -230,7 +244,7 @@ async def _back_to_living(desk: Desk, job: Job) -> Job:
     return job
 
 
-async def _as_included(desk: Desk, job: Job) -> Job:
+async def _as_included(desk: Lookout, job: Job) -> Job:
     """The job with the version of its transaction that is in the block, so that the journal tells what was paid."""
     if job.bundle is None or not job.versions or await is_included(desk.node, job.bundle):
         return job
@@ -273,7 +287,7 @@ async def _build(desk: Desk, state: RegistryState, job: Job) -> Built:
             raise AssertionError(job.kind)
 
 
-async def _push(desk: Desk, job: Job) -> Job:
+async def _push(desk: Lookout, job: Job) -> Job:
     """Give the transaction to the node, again if it forgot it; what it says is noted."""
     if job.bundle is None or not job.is_open:
         return job
@@ -297,7 +311,7 @@ async def _push(desk: Desk, job: Job) -> Job:
 
 
 async def _towards_register(
-    desk: Desk, state: RegistryState | None, job: Job, height: Height, peak_height: Height
+    desk: Lookout, state: RegistryState | None, job: Job, height: Height, peak_height: Height
 ) -> Job:
     """Note the block, wait until it is deep enough, then let the register follow."""
     if job.seen_height != height:
@@ -316,7 +330,7 @@ async def _towards_register(
     return job
 
 
-async def _register(desk: Desk, state: RegistryState, job: Job) -> Job:
+async def _register(desk: Lookout, state: RegistryState, job: Job) -> Job:
     """The register's units, marked as the tokens they are; all of the job and the note of it, or nothing.
 
     A record that was changed under way does not hold up other jobs: the job stays confirmed, with the reason.
@@ -338,7 +352,7 @@ async def _register(desk: Desk, state: RegistryState, job: Job) -> Job:
     return job
 
 
-def _drop(desk: Desk, job: Job, reason: str) -> Job:
+def _drop(desk: Lookout, job: Job, reason: str) -> Job:
     with desk.register.writing(desk.settings.author) as session:
         drop(session, job, reason)
     job = _again(desk, job)
@@ -347,6 +361,6 @@ def _drop(desk: Desk, job: Job, reason: str) -> Job:
     return job
 
 
-def _again(desk: Desk, job: Job) -> Job:
+def _again(desk: Lookout, job: Job) -> Job:
     with desk.register.reading() as session:
         return find_job(session, job.id)

@@ -1,0 +1,63 @@
+"""The daemon's work: settle the journal's jobs from the chain, again and again, without a key.
+
+What was signed is pushed again if the node forgot it, noted when it stands in a block, and taken into the register
+when it is deep enough. What is not signed waits for the admin's `resume`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from chain.errors import ChainError
+from chain.pulse import Pulse
+from tokenization_engine import work
+from tokenization_engine.desk import Lookout
+from tokenization_engine.errors import EngineError, NoRegistry
+from tokenization_engine.registry import RegistryState
+
+MAX_PAUSE_SECONDS = 300.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class EngineService:
+    """An engine at its lookout; `pulse` says how its looks go, `state` is its registry as last seen."""
+
+    lookout: Lookout
+    pulse: Pulse = field(default_factory=Pulse)
+    state: RegistryState | None = None
+
+    async def look(self) -> None:
+        """One look: every job as far as it goes now, and the registry."""
+        peak = await self.lookout.node.synced_peak()
+        self.pulse.peak_height = peak.height
+        is_progress = True
+        while is_progress:
+            is_progress = await work.step_all(self.lookout)
+        try:
+            self.state = await self.lookout.look()
+        except NoRegistry:
+            self.state = None
+        self.pulse.looked(peak.height)
+
+    async def run(self) -> None:
+        """Look until cancelled; after a failure the pause grows."""
+        usual = self.lookout.settings.poll_seconds
+        pause = usual
+        while True:
+            try:
+                await self.look()
+                pause = usual
+            except (ChainError, EngineError) as error:
+                if self.pulse.problem != str(error):
+                    log.warning("%s", error)
+                self.pulse.stumbled(error, str(error))
+                pause = min(2 * pause, max(MAX_PAUSE_SECONDS, usual))
+            except Exception as error:  # the outermost loop of the daemon: log it, and go on looking
+                log.exception("unexpected failure while settling the journal")
+                self.pulse.stumbled(error, f"a fault of the program ({type(error).__name__}): see its log")
+                pause = max(MAX_PAUSE_SECONDS, usual)
+            await asyncio.sleep(pause)
