@@ -210,10 +210,10 @@ async def _towards_inclusion(desk: Lookout, state: RegistryState | None, job: Jo
     if not job.is_open:
         return job
     if job.bundle is not None and await is_stale(desk, job.bundle):
-        if state is not None and await _has_moved(desk, state):
-            return job  # a block came since the look, perhaps with this very transaction: the next look sees it
         job = await _back_to_living(desk, job)
     if state is not None and (job.bundle is None or await is_stale(desk, job.bundle)):
+        if await _has_moved(desk, state):
+            return job  # a block came since the look, perhaps with this very transaction: the next look sees it
         if not isinstance(desk, Desk):
             return job
         job = await _rebuild(desk, state, job)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from chia_rs import SpendBundle
 
 from puzzles.registry_ledger import conditions_for_issuer
 from puzzles.standard import quoted_solution
@@ -70,6 +71,30 @@ async def test_one_cold_key_rotates_the_allotment(desk: Desk, founded: LauncherI
     with pytest.raises(OutsideAllotment):
         check_allotted(owners.owners, [parse_allotment("BT-1:100-101")])
     assert owners.governor == ColdKey(public_key=cold_keys(1)[0])
+
+
+@pytest.mark.parametrize("question", [1, 2])
+async def test_rotation_that_enters_a_block_while_the_engine_looks_is_not_dropped(
+    desk: Desk, guarded: LauncherId, chain: LocalChain, monkeypatch: pytest.MonkeyPatch, question: int
+) -> None:
+    order = await ordered(desk, rotate.Change(allotment=NARROW))
+    number = rotate.take_on(desk, order, signed(desk, order, 0, 2), Mojos(5))
+    await work.run(desk, wait=False)
+    judge, asked = work.is_stale, 0
+
+    async def a_block_comes_first(at: Desk, bundle: SpendBundle) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == question:
+            await chain.farm()
+        return await judge(at, bundle)
+
+    monkeypatch.setattr(work, "is_stale", a_block_comes_first)
+    (pushed,) = await work.run(desk, [number], wait=False)
+    await settle(desk, chain)
+    assert state_of(desk, number) == State.CONFIRMED
+    with desk.register.reading() as session:
+        assert journal.find_job(session, number).bundle_id == pushed.bundle_id
 
 
 async def test_two_of_three_cold_keys_rotate_the_issuer(desk: Desk, guarded: LauncherId, chain: LocalChain) -> None:
