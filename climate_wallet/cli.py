@@ -11,16 +11,24 @@ from pathlib import Path
 import click
 
 from chain.console import commands
+from climate_wallet.daemon import SIGNER
 from climate_wallet.exits import EXIT_CODES
 
 
 @commands(exit_codes=EXIT_CODES)
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), help="Directory of this wallet.")
 @click.option("--port", type=int, help="Port of the daemon.")
+@click.option(
+    "--signer",
+    type=click.Choice(["keys", "chia"]),
+    help="Who signs: keys of Chia's keychain, or the official wallet (chia). For commands, who must sign.",
+)
+@click.option("--fingerprint", type=int, help="Which key a new wallet is for. For commands, whose wallet it must be.")
 @click.pass_context
-def main(ctx: click.Context, home: Path | None, port: int | None) -> None:
+def main(ctx: click.Context, home: Path | None, port: int | None, signer: str | None, fingerprint: int | None) -> None:
     """Hold, send and retire carbon units on Chia."""
-    ctx.obj = {"home": home, "port": port}
+    ctx.obj = {"home": home, "port": port, "fingerprint": fingerprint}
+    ctx.meta[SIGNER] = signer
 
 
 for name, place, sentence in (
@@ -38,11 +46,17 @@ for name, place, sentence in (
     ("send", "cli_pay:send", "Send whole UNITS of a token."),
     ("send-xch", "cli_pay:send_xch", "Send AMOUNT in XCH, such as 0.25."),
     ("retire", "cli_pay:retire", "Retire whole UNITS of a token for good."),
+    ("combine", "cli_pay:combine", "Make one coin that holds UNITS of a token: the official wallet burns out of one."),
     ("offer", "cli_offers:offer", "Sell and buy units by Chia's offers: each a trade that is whole or nothing."),
+    (
+        "seal",
+        "cli_seal:seal",
+        "Seal open receipts, anybody's: spend them, so that a block header can prove their retirements.",
+    ),
     (
         "certificate",
         "cli_pay:certificate",
-        "Write the certificate of the retirement TX_ID: whoever has it can verify it against the chain.",
+        "Write the certificate of the retirement TX_ID, proven to a block header: whoever has it can verify it.",
     ),
     (
         "detokenize-request",

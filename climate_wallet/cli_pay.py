@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from chain.console import Output, output_option, working
+from chain.console import Output, Refusal, output_option, working
 from chain.errors import ConfirmTimeout
 from climate_wallet.amounts import parse_units, parse_xch, show_xch
 from climate_wallet.daemon import Daemon, daemon_there
-from climate_wallet.errors import AmountError, BuildError
+from climate_wallet.errors import AmountError, BuildError, UnitsScattered
 from puzzles.errors import RecordError
 from puzzles.record_keys import RECORD_KEYS
 from puzzles.units import mojos_to_units
@@ -34,6 +34,13 @@ def with_fee_options(command: Any) -> Any:
         command = option(command)
     return command
 
+
+_combine_option = click.option(
+    "--combine",
+    "is_combining",
+    is_flag=True,
+    help="Combine the token's coins first where the official wallet needs that, and wait for it.",
+)
 
 _request_option = click.option(
     "--request-id", help="Your own name for this request: asked again with it, it is not done again."
@@ -108,6 +115,7 @@ def send_xch(
     metavar="KEY=VALUE",
     help="A field that stays private and can be proven later.",
 )
+@_combine_option
 @with_fee_options
 @_request_option
 @output_option
@@ -118,6 +126,7 @@ def retire(
     asset_id: str,
     fields: tuple[str, ...],
     private_fields: tuple[str, ...],
+    is_combining: bool,
     fee_xch: str | None,
     fee_mojos: int | None,
     request_id: str | None,
@@ -130,15 +139,15 @@ def retire(
     twice = sorted(public.keys() & private.keys())
     if twice:
         raise RecordError(f"the field {twice[0]} is given twice: expected it once, public or private")
-    tx = daemon.post(
-        "/v1/retire",
-        asset_id=asset_id,
-        units=count,
-        record=public | private,
-        private=sorted(private),
-        fee=chosen_fee(fee_xch, fee_mojos),
-        request_id=request_id,
-    )
+    body = {
+        "asset_id": asset_id,
+        "units": count,
+        "record": public | private,
+        "private": sorted(private),
+        "fee": chosen_fee(fee_xch, fee_mojos),
+        "request_id": request_id,
+    }
+    tx = _post_combining(daemon, "/v1/retire", body, is_combining=is_combining)
     receipt = tx["details"]["receipt_id"]
     show_transaction(out, daemon, tx, f"retired {count} units, receipt {receipt}", wait=wait)
 
@@ -155,15 +164,42 @@ def _fields(pairs: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+@click.command()
+@click.argument("units")
+@click.option("--token", "asset_id", required=True, help="Asset id of the token, 0x...")
+@with_fee_options
+@output_option
+def combine(out: Output, *, units: str, asset_id: str, fee_xch: str | None, fee_mojos: int | None, wait: bool) -> None:
+    """Make one coin that holds UNITS of a token: the official wallet burns out of one."""
+    daemon = daemon_there()
+    count = mojos_to_units(parse_units(units))
+    tx = daemon.post("/v1/combine", asset_id=asset_id, units=count, fee=chosen_fee(fee_xch, fee_mojos))
+    show_transaction(out, daemon, tx, f"combined {tx['details']['coin_count']} coins", wait=wait)
+
+
+def _post_combining(daemon: Daemon, path: str, body: dict[str, Any], *, is_combining: bool) -> dict[str, Any]:
+    """The answer to a POST; where the units are scattered, they are combined first if that is wanted."""
+    try:
+        return daemon.post(path, **body)
+    except Refusal as refusal:
+        if not is_combining or refusal.name != UnitsScattered.__name__:
+            raise
+    combining = {"asset_id": body["asset_id"], "units": body["units"], "fee": body.get("fee")}
+    _wait(daemon, daemon.post("/v1/combine", **combining))
+    return daemon.post(path, **body)
+
+
 @click.command("detokenize-request")
 @click.argument("units")
 @click.option("--token", "asset_id", required=True, help="Asset id of the token, 0x...")
+@_combine_option
 @click.option("--output", type=click.File("w", encoding="utf-8"), help="Write the request to this file.")
 @output_option
-def detokenize_request(out: Output, units: str, asset_id: str, output: Any) -> None:
+def detokenize_request(out: Output, units: str, asset_id: str, is_combining: bool, output: Any) -> None:
     """Make the request by which the registry takes UNITS back; it is void when the registry moves."""
     count = mojos_to_units(parse_units(units))
-    request = daemon_there().post("/v1/detokenization-requests", asset_id=asset_id, units=count)
+    body = {"asset_id": asset_id, "units": count}
+    request = _post_combining(daemon_there(), "/v1/detokenization-requests", body, is_combining=is_combining)
     if output is not None:
         json.dump(request, output, indent=2)
         output.write("\n")
@@ -181,14 +217,19 @@ def detokenize_request(out: Output, units: str, asset_id: str, output: Any) -> N
 )
 @output_option
 def certificate(out: Output, tx_id: str, disclosed: tuple[str, ...], output: Path) -> None:
-    """Write the certificate of the retirement TX_ID: whoever has it can verify it against the chain."""
+    """Write the certificate of the retirement TX_ID, proven to a block header: whoever has it can verify it."""
     text = daemon_there().get_text(f"/v1/transactions/{tx_id}/certificate", disclose=",".join(disclosed))
     try:
         output.write_bytes(text.encode())
     except OSError as error:
         raise click.FileError(str(output), hint=error.strerror) from error
-    value = {"file": str(output), "certificate": json.loads(text)}
-    out.show(value, text=lambda console: console.print(f"the certificate is in {output}"))
+    made = json.loads(text)
+    if made["proof"] is None:
+        proof = f"its receipt is still open, and no block header can prove it: climate-wallet seal {made['receipt_id']}"
+    else:
+        proof = f"it is proven to the block {made['proof']['header_hash']}"
+    value = {"file": str(output), "certificate": made}
+    out.show(value, text=lambda console: console.print(f"the certificate is in {output}; {proof}"))
 
 
 @click.command("raise-fee")

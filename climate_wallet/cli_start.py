@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from climate_wallet.app import run
-from climate_wallet.daemon import settings_given
+from climate_wallet.daemon import settings_given, signer_given
 
 
 @click.command()
@@ -14,4 +14,8 @@ from climate_wallet.daemon import settings_given
 @click.option("--fingerprint", type=int, help="Which key a new wallet is for.")
 def start(node_url: str | None, network: str | None, fingerprint: int | None) -> None:
     """Run the wallet's daemon until it is stopped."""
-    run(settings_given(fingerprint=fingerprint), node_flags={"url": node_url, "network": network})
+    run(
+        settings_given(fingerprint=fingerprint),
+        node_flags={"url": node_url, "network": network},
+        signer_flags={"kind": signer_given()},
+    )

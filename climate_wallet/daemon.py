@@ -9,9 +9,13 @@ import click
 from chain.config import load_settings
 from chain.console import Refusal
 from climate_wallet.client import Client
-from climate_wallet.errors import DaemonRefused
+from climate_wallet.errors import DaemonRefused, WalletMismatch
 from climate_wallet.exits import exit_code_of
 from climate_wallet.settings import WalletSettings
+
+SIGNER = "climate_wallet.signer"
+"""Where the top group keeps --signer."""
+SIGNERS = {"keys": "keys of its own", "chia": "the official wallet"}
 
 
 class Daemon:
@@ -53,9 +57,35 @@ class Daemon:
 def settings_given(**more: object) -> WalletSettings:
     """The settings, with the top group's flags and these."""
     flags = click.get_current_context().find_root().obj or {}
-    return load_settings(WalletSettings, **flags, **more)
+    given = {name: value for name, value in more.items() if value is not None}
+    return load_settings(WalletSettings, **{**flags, **given})
+
+
+def signer_given() -> str | None:
+    """The top group's --signer, if it was given."""
+    signer: str | None = click.get_current_context().find_root().meta.get(SIGNER)
+    return signer
 
 
 def daemon_there() -> Daemon:
-    """The daemon of the home and port that the command line names."""
-    return Daemon(settings_given())
+    """The daemon of the home and port that the command line names.
+
+    Raises WalletMismatch if another signer or key than the one that was named works there.
+    """
+    daemon = Daemon(settings_given())
+    signer = signer_given()
+    fingerprint = (click.get_current_context().find_root().obj or {}).get("fingerprint")
+    if signer is None and fingerprint is None:
+        return daemon
+    state = daemon.get("/v1/status")
+    if signer not in {None, state["signer"]}:
+        raise WalletMismatch(
+            f"the wallet that runs here signs with {SIGNERS[state['signer']]}, not with {SIGNERS[str(signer)]}: "
+            "name the other one's --home and --port"
+        )
+    if fingerprint not in {None, state["fingerprint"]}:
+        raise WalletMismatch(
+            f"the wallet that runs here is of the key {state['fingerprint']}, not {fingerprint}: "
+            "name the other one's --home and --port"
+        )
+    return daemon

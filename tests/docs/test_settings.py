@@ -9,6 +9,7 @@ from chain.fees import FeeSettings
 from chain.logs import LogSettings
 from chain.settings import NodeSettings, Settings
 from climate_wallet.settings import WalletSettings
+from climate_wallet.stock.settings import SignerSettings
 from explorer.settings import ExplorerSettings
 from tokenization_engine.settings import EngineSettings
 
@@ -18,6 +19,7 @@ CLASSES: list[type[Settings]] = [
     FeeSettings,
     LogSettings,
     WalletSettings,
+    SignerSettings,
     EngineSettings,
     ExplorerSettings,
 ]
