@@ -11,9 +11,10 @@ ChainError
 |   `-- NotOffered         a question that this node, or public endpoint, does not answer at all
 |-- AnswerCapped           the answer reached the node's limit: more may exist than was shown
 |-- NotOnChain             a coin, spend or block asked for by name that the node does not know
+|-- NotAReceipt            a coin that no retirement left
 |-- PushRefused            the node refused the transaction
 |   |-- AlreadySpent       a coin of it was spent in a block: it is included, or something else is
-|   |-- FeeTooLow          the mempool is full of transactions that pay more: it may be taken later
+|   |-- NotTakenYet        it pays too little for a full mempool, or was put out of one: it may be taken later
 |   `-- MempoolConflict    another pending transaction spends a coin of it
 |-- ConfirmTimeout         the transaction was not confirmed in the time given
 |-- FeeTooHigh             the fee the node asks for is above the ceiling
@@ -72,6 +73,10 @@ class NotOnChain(ChainError):
     """A coin, spend or block that was asked for by name and that the node does not know."""
 
 
+class NotAReceipt(ChainError):
+    """A coin named as a receipt that no retirement left, or one whose record is larger than any reader takes."""
+
+
 class PushRefused(ChainError):
     """The node refused the transaction; `code` is the node's own word for the reason."""
 
@@ -85,8 +90,8 @@ class AlreadySpent(PushRefused):
     """A coin of the transaction was spent in a block before."""
 
 
-class FeeTooLow(PushRefused):
-    """The mempool is full of transactions that pay more: this one may be taken later, or with a higher fee."""
+class NotTakenYet(PushRefused):
+    """It pays too little for a full mempool, or was put out of one: it may be taken later, or with a higher fee."""
 
 
 class MempoolConflict(PushRefused):

@@ -16,6 +16,7 @@ from chain.errors import (
     FeeTooHigh,
     NodeDown,
     NodeNotSynced,
+    NotAReceipt,
     NotOnChain,
     PushRefused,
     RequestError,
@@ -25,6 +26,7 @@ from chain.errors import (
 )
 from chain.forms import Body, Hex32
 from chain.json_values import to_hex
+from chain.proofs import with_proof
 from chain.serve import StatusTable, Watch, make_app
 from chain.wire import answer, read_body, read_query
 from climate_wallet.amounts import whole_units
@@ -62,6 +64,7 @@ from climate_wallet.errors import (
 from climate_wallet.journal import Transaction, find, newest, pending
 from climate_wallet.offer_api import OfferRoutes
 from climate_wallet.registries import add_registry, remove_registry
+from climate_wallet.seal_api import SealRoutes
 from climate_wallet.service import Service
 from climate_wallet.shapes import (
     balances_json,
@@ -87,6 +90,7 @@ STATUSES: StatusTable = {
     AddressError: 400,
     NodeDown: 503,
     NodeNotSynced: 503,
+    NotAReceipt: 404,
     NotOnChain: 404,
     PushRefused: 409,
     FeeTooHigh: 409,
@@ -231,6 +235,7 @@ def wallet_app(service: Service, door: Door, *, token: str, watch: Watch | None 
     app.router.add_post("/v1/registries", routes.add_registry)
     app.router.add_delete("/v1/registries/{registry_id}", routes.remove_registry)
     OfferRoutes(service).add_to(app.router)
+    SealRoutes(service).add_to(app.router)
     return app
 
 
@@ -336,10 +341,14 @@ class Routes:
         return answer(self._shown(tx))
 
     async def certificate(self, request: web.Request) -> web.Response:
-        """The certificate of a confirmed retirement, in the one canonical form: keep it byte for byte."""
+        """The certificate of a confirmed retirement, in the one canonical form: keep it byte for byte.
+
+        It is proven to the block that sealed its receipt, if one has.
+        """
         asked = read_query(request, Disclose)
         keys = [key for key in asked.disclose.split(",") if key]
-        certificate = certificate_of(self._service.kept, _hex32(request, "tx_id"), disclosed=keys)
+        made = certificate_of(self._service.kept, _hex32(request, "tx_id"), disclosed=keys)
+        certificate = await with_proof(self._service.node, made)
         return web.Response(text=write_certificate(certificate), content_type="application/json")
 
     async def received(self, request: web.Request) -> web.Response:

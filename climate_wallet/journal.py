@@ -57,6 +57,7 @@ class Kind(StrEnum):
     COMBINE = "combine"
     TAKE_OFFER = "take_offer"
     CANCEL_OFFER = "cancel_offer"
+    SEAL = "seal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from puzzles.fields import Fields, read_fields
 from puzzles.free_serials import MAX_PATH_BYTES
 from puzzles.program import applied
 from puzzles.registry_ledger import ISSUE, LedgerReading, read_ledger
-from puzzles.retirement import receipt_coin
+from puzzles.retirement import ReceiptReading, receipt_coin
 from puzzles.singleton import read_singleton_spend, singleton_puzzle_hash
 from puzzles.tree import is_readable, unfolded
 from puzzles.unit_block_tail import Token, read_tail_solution
@@ -238,6 +238,28 @@ def read_token_spend(spend: CoinSpend, *, asset_id: AssetId, issuance_hash: byte
         children.append(TokenChild(coin=coin, inner_puzzle_hash=holder_after))
     burn = _burn(spend, reading, tail_solution, issuance_hash=issuance_hash, children=children, flags=flags)
     return TokenSpend(asset_id=asset_id, holder=holder, children=tuple(children), burn=burn)
+
+
+def read_receipt(receipt: Coin, spend: CoinSpend, *, flags: int = 0) -> ReceiptReading | None:
+    """Delta and record of a receipt, told by the spend of its parent; None if that spend left no such receipt.
+
+    Of any token: whether the parent was a token's is for whoever counts it, and nothing to whoever seals it.
+    """
+    reading = read_cat_spend(spend)
+    if reading is None or reading.delta >= 0:
+        return None
+    tail_solution: Program | None = None
+    for opcode, condition in _conditions(
+        applied(reading.inner_puzzle_bytes, FIRST_OF_SOLUTION), bytes(spend.solution), flags
+    ):
+        if opcode == CREATE_COIN and (args := first_items(condition, 5))[2].atom == TAIL_AMOUNT:
+            tail_solution = args[4] if len(args) > 4 else None
+    if tail_solution is None or tail_solution.pair is None:
+        return None
+    record = Program(tail_solution.pair[1])
+    if not is_readable(record) or receipt != receipt_coin(CoinId(bytes(spend.coin.name())), reading.delta, record):
+        return None
+    return ReceiptReading(delta=reading.delta, record=record)
 
 
 def _is_at(coin: Coin, asset_id: AssetId, holder: PuzzleHash) -> bool:
