@@ -35,7 +35,7 @@ _NAMED = re.compile(
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
 _PRIVATE_KEY = re.compile(r"(?i)<PrivateKey\s+[0-9a-f]+>")
-_WORDS = re.compile(r"\b[a-z]{3,8}(?:[\s,'\"]+[a-z]{3,8}){11,}\b")
+_WORDS = re.compile(r"\b[A-Za-z]{3,8}(?:[^A-Za-z]{1,8}[A-Za-z]{3,8}){11,}\b")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _FEWEST_WORDS = 12
 
@@ -66,11 +66,11 @@ class Hidden:
         """The text without secrets."""
         for secret in self._known:
             text = text.replace(secret, HIDDEN)
+        text = _WORDS.sub(_without_mnemonic, text)
         text = _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", text)
         text = _BEARER.sub(rf"\1 {HIDDEN}", text)
         text = _NAMED.sub(rf"\1\2{HIDDEN}", text)
-        text = _PRIVATE_KEY.sub(HIDDEN, text)
-        return _WORDS.sub(_without_mnemonic, text)
+        return _PRIVATE_KEY.sub(HIDDEN, text)
 
 
 @cache
@@ -83,7 +83,7 @@ def _bip39_words() -> frozenset[str]:
 def _without_mnemonic(found: re.Match[str]) -> str:
     """The run of words, unless twelve of them on end are words of a mnemonic."""
     longest = now = 0
-    for word in re.findall(r"[a-z]+", found[0]):
+    for word in re.findall(r"[a-z]+", found[0].lower()):
         now = now + 1 if word in _bip39_words() else 0
         longest = max(longest, now)
     return HIDDEN if longest >= _FEWEST_WORDS else found[0]
