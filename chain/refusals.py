@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chain.errors import AlreadySpent, FeeTooLow, MempoolConflict, NodeNotSynced, PushRefused
+from chain.errors import AlreadySpent, MempoolConflict, NodeNotSynced, NotTakenYet, PushRefused
 from puzzles.units import CoinId
 
 if TYPE_CHECKING:
@@ -39,13 +39,16 @@ SENTENCES = {
     "ASSERT_BEFORE_SECONDS_ABSOLUTE_FAILED": "its time is over: build it again",
     "ASSERT_BEFORE_HEIGHT_ABSOLUTE_FAILED": "its time is over: build it again",
     "INVALID_SPEND_BUNDLE": "it does not read as a transaction, or took the node too long",
-    "ALREADY_INCLUDING_TRANSACTION": "the node has looked at it before and does not hold it: "
-    "it was refused then, or it is being looked at",
+    "ALREADY_INCLUDING_TRANSACTION": "the node has looked at it before and does not hold it now, as when a full "
+    "mempool put it out: raise the fee",
 }
 """The node's reason codes; one that is not here is shown as it is."""
 
-MEMPOOL_FULL = ("INVALID_FEE_LOW_FEE", "INVALID_FEE_TOO_CLOSE_TO_ZERO")
-"""Codes for a transaction that is sound and pays too little as things stand."""
+NOT_YET = ("INVALID_FEE_LOW_FEE", "INVALID_FEE_TOO_CLOSE_TO_ZERO", "ALREADY_INCLUDING_TRANSACTION")
+"""Codes for a transaction that pays too little as things stand; the last one for what a node put out of its mempool.
+
+A node remembers what it put out for long, and takes it again with another fee only: that is another transaction.
+"""
 
 
 async def refusal(node: Node, bundle: SpendBundle, code: str) -> PushRefused | NodeNotSynced:
@@ -63,8 +66,8 @@ async def refusal(node: Node, bundle: SpendBundle, code: str) -> PushRefused | N
                     f"the transaction was refused: its coin {coin.coin_id.hex()} was spent in block "
                     f"{coin.spent_height}, by this transaction or by another",
                 )
-    if code in MEMPOOL_FULL:
-        return FeeTooLow(code, f"the transaction was not taken yet: {SENTENCES[code]}, or wait for a quieter hour")
+    if code in NOT_YET:
+        return NotTakenYet(code, f"the transaction was not taken yet: {SENTENCES[code]}, or wait for a quieter hour")
     sentence = SENTENCES.get(code, f"the node's reason is {code}")
     return PushRefused(code, f"the transaction was refused: {sentence}")
 

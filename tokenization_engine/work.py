@@ -14,11 +14,11 @@ from chia_rs import SpendBundle
 
 from chain.errors import (
     AlreadySpent,
-    FeeTooLow,
     MempoolConflict,
     NodeDown,
     NodeNotSynced,
     NotOnChain,
+    NotTakenYet,
     PushRefused,
 )
 from chain.submit import is_included, push
@@ -294,7 +294,7 @@ async def _push(desk: Lookout, job: Job) -> Job:
     try:
         await push(desk.node, job.bundle)
         note = None
-    except (AlreadySpent, MempoolConflict, FeeTooLow) as error:
+    except (AlreadySpent, MempoolConflict, NotTakenYet) as error:
         note = str(error)
     except PushRefused as error:
         with desk.register.writing(desk.settings.author) as session:

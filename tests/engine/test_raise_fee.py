@@ -8,7 +8,7 @@ import pytest
 from chia_rs import SpendBundle
 from sqlalchemy import update
 
-from chain.errors import FeeTooHigh, FeeTooLow, MempoolConflict, NodeDown, PushRefused
+from chain.errors import FeeTooHigh, NotTakenYet, MempoolConflict, NodeDown, PushRefused
 from chain.fees import FeeSettings, fee_of
 from chain.node import Node
 from chain.submit import MIN_FEE_INCREASE, is_included
@@ -274,7 +274,7 @@ async def test_stranger_in_the_mempool_is_not_replaced(
 
 @pytest.mark.parametrize(
     "refusal",
-    [FeeTooLow("INVALID_FEE_LOW_FEE", "the mempool is full"), MempoolConflict("MEMPOOL_CONFLICT", "in the way")],
+    [NotTakenYet("INVALID_FEE_LOW_FEE", "the mempool is full"), MempoolConflict("MEMPOOL_CONFLICT", "in the way")],
 )
 async def test_refused_replacement_leaves_the_journal_as_it_was(
     desk: Desk, founded: LauncherId, monkeypatch: pytest.MonkeyPatch, refusal: PushRefused
@@ -330,7 +330,7 @@ async def test_full_mempool_keeps_the_job_and_its_coins(
     number = await planned(desk)
 
     async def full(_: Node, __: SpendBundle) -> bytes:
-        raise FeeTooLow("INVALID_FEE_LOW_FEE", "the mempool is full")
+        raise NotTakenYet("INVALID_FEE_LOW_FEE", "the mempool is full")
 
     with monkeypatch.context() as patch:
         patch.setattr(Node, "push", full)
