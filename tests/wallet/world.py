@@ -143,25 +143,32 @@ class World:
         self, name: str, *, registries: Sequence[Registry] = (), is_locked: bool = False, gap_limit: int = 5
     ) -> Wallet:
         """The wallet of that person; asked for again it opens the same store, as after a restart."""
-        person = Person(name)
-        key = KeyInfo(
-            fingerprint=person.master.get_g1().get_fingerprint(),
-            label=name,
-            public_key=bytes(person.master.get_g1()),
-        )
-        engine = open_database(f"sqlite:///{self.home / name}.sqlite", MIGRATIONS)
-        self.stack.callback(engine.dispose)
-        book = open_book(engine, SIMULATOR0, key=key, gap_limit=gap_limit)
-        book.extend()
+        wallet = wallet_of(name, self.node, self.home, is_locked=is_locked, gap_limit=gap_limit)
+        self.stack.callback(wallet.engine.dispose)
         for registry in registries:
-            await add_registry(self.node, engine, registry.coin.registry)
-        return Wallet(
-            node=self.node,
-            network=SIMULATOR0,
-            book=book,
-            syncer=Syncer(self.node, book, dust=Mojos(1000)),
-            keys=None if is_locked else person.keys,
-        )
+            await add_registry(self.node, wallet.engine, registry.coin.registry)
+        return wallet
+
+
+def wallet_of(name: str, node: Node, home: Path, *, is_locked: bool = False, gap_limit: int = 5) -> Wallet:
+    """The wallet of that person on that node, its store in `home`; dispose of its engine at the end."""
+    person = Person(name)
+    key = KeyInfo(
+        fingerprint=person.master.get_g1().get_fingerprint(),
+        label=name,
+        public_key=bytes(person.master.get_g1()),
+    )
+    book = open_book(
+        open_database(f"sqlite:///{home / name}.sqlite", MIGRATIONS), SIMULATOR0, key=key, gap_limit=gap_limit
+    )
+    book.extend()
+    return Wallet(
+        node=node,
+        network=SIMULATOR0,
+        book=book,
+        syncer=Syncer(node, book, dust=Mojos(1000)),
+        keys=None if is_locked else person.keys,
+    )
 
 
 async def launch_registry(ground: Ground, name: str) -> Registry:
