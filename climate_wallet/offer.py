@@ -7,14 +7,13 @@ XCH and CATs (other kinds of coins, tails that run, coins tied to an age) is ref
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chia.types.blockchain_format.program import Program
 from chia.util.bech32m import bech32_decode, convertbits
-from chia.util.errors import ValidationError
+from chia.util.errors import Err, ValidationError
 from chia.wallet.trading.offer import Offer as ChiaOffer
 from chia.wallet.util.puzzle_compression import CompressionVersionError, decompress_object_with_puzzles
 from chia.wallet.wallet_spend_bundle import WalletSpendBundle
@@ -41,7 +40,6 @@ from chia_rs.sized_ints import uint64
 from chain.network import Network
 from climate_wallet.errors import OfferMalformed, OfferUnsupported
 from climate_wallet.offer_amounts import MAX_TEXT
-from climate_wallet.spends import MAX_COST
 from puzzles.cat import CREATE_COIN, TAIL_MARKER, CatReading, first_items, read_cat_spend
 from puzzles.errors import PuzzleError
 from puzzles.program import is_curry_of
@@ -62,6 +60,8 @@ from puzzles.units import AssetId, CoinId, Height, Mojos
 PREFIX = "offer"
 MAX_BYTES = 600_000
 """Most bytes that they may unfold to."""
+MAX_OFFER_COST = 1_000_000_000
+"""Most CLVM cost of an offer with its payments: a tenth of a block, some fifty token coins."""
 MAX_SPENDS = 200
 """Most spends of an offer that are looked at."""
 
@@ -140,21 +140,19 @@ def write_offer(spends: Sequence[CoinSpend], signature: G2Element, asked: Iterab
     return ChiaOffer.from_spend_bundle(WalletSpendBundle([*stand_ins, *spends], signature)).to_bech32()
 
 
-async def read_offer(text: str, network: Network, height: Height) -> Offer:
+def read_offer(text: str, network: Network, height: Height) -> Offer:
     """The offer in that text, under the rules at that height of the network.
 
     Raises OfferMalformed for what is none or would never be valid, OfferUnsupported for what is no plain trade. What a
-    stranger wrote is run in a thread, up to the cost of a transaction.
+    stranger wrote is run twice, each time up to MAX_OFFER_COST.
     """
     whole = _decoded(text)
     made, asked = _parted(whole)
     readings = {bytes(spend.coin.name()): _cat_reading(spend) for spend in made}
     bundle = SpendBundle(made, whole.aggregated_signature)
-    runs = [_inner_run(spend, readings[bytes(spend.coin.name())]) for spend in made]
-    conditions, outputs = await asyncio.to_thread(_run, _trial(bundle, asked), runs, network, height)
-    conditions = conditions.replace(spends=conditions.spends[: len(made)])
+    conditions = _rehearsed(bundle, asked, network, height)
     _check_kinds(conditions)
-    _check_outputs(outputs, asked)
+    _check_outputs([output for spend in made for output in _outputs(spend, readings)], asked)
     given = _given(made, readings, conditions)
     if not given:
         raise OfferUnsupported("the offer gives nothing that this wallet can take: expected XCH or a CAT")
@@ -250,69 +248,23 @@ def _cat_reading(spend: CoinSpend, *, is_asked: bool = False) -> CatReading | No
 _ANY_CAT_SOLUTION = Program.to([0] * 7).to_serialized()
 
 
-def _trial(bundle: SpendBundle, asked: Sequence[Asked]) -> SpendBundle:
-    """The offer with what it asks paid by coins that are imagined, behind its own spends; nobody signs beside it."""
+def _rehearsed(bundle: SpendBundle, asked: Sequence[Asked], network: Network, height: Height) -> SpendBundleConditions:
+    """What the offer's spends do once it is paid, by coins that are imagined; its signature must fit with no other."""
     payers: list[CoinSpend] = []
     for each in asked:
         payers += settle([imagined_coin(each.amount, each.asset_id)], each.groups)
-    return SpendBundle([*bundle.coin_spends, *payers], bundle.aggregated_signature)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _InnerRun:
-    """A spend as its owner wrote it, serialized: inside the CAT, if it is one."""
-
-    puzzle: bytes
-    solution: bytes
-    is_cat: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Output:
-    """A condition that a spend's owner put out: its first argument, and its second as a number."""
-
-    opcode: bytes
-    argument: bytes
-    amount: int
-    is_of_cat: bool
-
-
-def _inner_run(spend: CoinSpend, reading: CatReading | None) -> _InnerRun:
-    if reading is None:
-        return _InnerRun(puzzle=bytes(spend.puzzle_reveal), solution=bytes(spend.solution), is_cat=False)
-    return _InnerRun(puzzle=reading.inner_puzzle_bytes, solution=bytes(reading.inner_solution), is_cat=True)
-
-
-def _run(
-    trial: SpendBundle, runs: Sequence[_InnerRun], network: Network, height: Height
-) -> tuple[SpendBundleConditions, list[_Output]]:
-    """What the offer does once it is paid, in the order of its spends, and what its owners' puzzles put out.
-
-    Its signature must fit. Programs of chia_rs stay in the thread that made them: what goes in and out is bytes.
-    """
+    trial = SpendBundle([*bundle.coin_spends, *payers], bundle.aggregated_signature)
     flags = get_flags_for_height_and_constants(height, network.constants)
     try:
-        conditions, _, _ = validate_clvm_and_signature(trial, MAX_COST, network.constants, flags)
+        conditions, _, _ = validate_clvm_and_signature(trial, MAX_OFFER_COST, network.constants, flags)
     except (ValidationError, ValueError, TypeError) as error:
         raise OfferMalformed(_refused(error, network)) from error
-    by_id = {bytes(spend.coin_id): spend for spend in conditions.spends}
-    in_order = [by_id[bytes(spend.coin.name())] for spend in trial.coin_spends]
-    return conditions.replace(spends=in_order), [output for run in runs for output in _outputs(run)]
-
-
-def _outputs(run: _InnerRun) -> Iterator[_Output]:
-    """What a puzzle puts out that consensus has run already, so its cost is bounded."""
-    _, result = run_chia_program(run.puzzle, run.solution, MAX_COST, 0)
-    tree = unfolded(result)
-    while tree.pair is not None:
-        parts = [part.atom or b"" for part in first_items(Program(tree.pair[0]), 3)] + [b""] * 3
-        amount = int.from_bytes(parts[2][:9], "big", signed=True)
-        yield _Output(opcode=parts[0], argument=parts[1], amount=amount, is_of_cat=run.is_cat)
-        tree = Program(tree.pair[1])
+    imagined = {bytes(spend.coin.name()) for spend in payers}
+    return conditions.replace(spends=[each for each in conditions.spends if bytes(each.coin_id) not in imagined])
 
 
 def _refused(error: Exception, network: Network) -> str:
-    code = error.code.name if isinstance(error, ValidationError) else ""
+    code = _code(error)
     match code:
         case "BAD_AGGREGATE_SIGNATURE":
             return f"the offer's signature does not fit: it was changed, or is not for {network.name}"
@@ -320,11 +272,20 @@ def _refused(error: Exception, network: Network) -> str:
             return "the offer's coins want another payment than the one it shows: it was changed after it was signed"
         case "WRONG_PUZZLE_HASH":
             return "the offer shows a puzzle that is not its coin's own"
+        case "BLOCK_COST_EXCEEDS_MAX":
+            return f"the offer costs more than {MAX_OFFER_COST} to run: no plain trade does"
         case "MINTING_COIN":
             return "the offer gives more than its coins hold"
         case _:
             reason = f" ({code})" if code else ""
             return f"the offer would be refused by every node even when it is paid{reason}"
+
+
+def _code(error: Exception) -> str:
+    """The name of chia's reason; its validator raises a ValueError of (kind, number, text)."""
+    number = error.args[1] if len(error.args) > 1 else None
+    known = {each.value: each.name for each in Err}
+    return error.code.name if isinstance(error, ValidationError) else known.get(number, "")
 
 
 def _check_kinds(conditions: SpendBundleConditions) -> None:
@@ -340,6 +301,30 @@ def _check_kinds(conditions: SpendBundleConditions) -> None:
         )
         if any(age is not None for age in ages):
             raise OfferUnsupported("the offer depends on the age of a coin: expected a height or a time, or no end")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Output:
+    """A condition that a spend's owner put out: its first argument, and its second as a number."""
+
+    opcode: bytes
+    argument: bytes
+    amount: int
+    is_of_cat: bool
+
+
+def _outputs(spend: CoinSpend, readings: Mapping[bytes, CatReading | None]) -> Iterator[_Output]:
+    """What the owner's puzzle puts out, inside the CAT if it is one; consensus has run it, so its cost is bounded."""
+    reading = readings[bytes(spend.coin.name())]
+    puzzle, solution = bytes(spend.puzzle_reveal), bytes(spend.solution)
+    if reading is not None:
+        puzzle, solution = reading.inner_puzzle_bytes, bytes(reading.inner_solution)
+    tree = unfolded(run_chia_program(puzzle, solution, MAX_OFFER_COST, 0)[1])
+    while tree.pair is not None:
+        parts = [part.atom or b"" for part in first_items(Program(tree.pair[0]), 3)] + [b""] * 3
+        amount = int.from_bytes(parts[2][:9], "big", signed=True)
+        yield _Output(opcode=parts[0], argument=parts[1], amount=amount, is_of_cat=reading is not None)
+        tree = Program(tree.pair[1])
 
 
 def _check_outputs(outputs: Iterable[_Output], asked: Iterable[Asked]) -> None:

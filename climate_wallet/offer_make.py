@@ -75,7 +75,7 @@ async def make_offer(
         side = build_side(chosen, given, asked, fee=fee, change_to=change_to, extra=_ends(times))
         signed = sign(side.spends, chosen.coins, keys, wallet.network)
         text = write_offer(side.spends, signed.aggregated_signature, asked)
-        offer = await read_offer(text, wallet.network, wallet.height)
+        offer = read_offer(text, wallet.network, wallet.height)
         _hold(offer, given, wanted, fee, times)
         details = {"gives": amounts_json(given), "wants": amounts_json(wanted)}
         engine = wallet.book.engine

@@ -38,7 +38,7 @@ async def take_offer(
     OfferUnsupported, OfferEnded, OfferDeclined, TokenNotTrusted, UnknownToken, NotEnoughUnits, NotEnoughFunds,
     FeeTooHigh, PushRefused and what `Wallet.building` raises.
     """
-    offer = await read_offer(text, wallet.network, wallet.height)
+    offer = read_offer(text, wallet.network, wallet.height)
     async with wallet.building() as keys:
         _check_not_ours_yet(wallet.book.engine, offer)
         view = await look_at(wallet, offer)

@@ -72,7 +72,7 @@ class OfferView:
 
 async def view_offer(wallet: Wallet, text: str) -> OfferView:
     """The offer in that text as things stand; raises OfferMalformed, OfferUnsupported, and NodeDown's kin."""
-    offer = await read_offer(text, wallet.network, wallet.height)
+    offer = read_offer(text, wallet.network, wallet.height)
     return await look_at(wallet, offer)
 
 
