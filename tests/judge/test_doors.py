@@ -6,7 +6,7 @@ written down as they are pushed, and replayed in chia-wallet-sdk's node: taken a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from chia.types.blockchain_format.program import Program
 from chia.types.mempool_inclusion_status import MempoolInclusionStatus
@@ -16,6 +16,10 @@ from chia_rs.sized_bytes import bytes32
 
 from chain.database import reading
 from climate_wallet.detokenize import request_detokenization
+from climate_wallet.offer import read_offer
+from climate_wallet.offer_amounts import Amounts
+from climate_wallet.offer_make import Expiry, cancel_offer, make_offer
+from climate_wallet.offer_take import take_offer
 from climate_wallet.registries import add_registry, token_info
 from climate_wallet.replace import LEAST_INCREASE, raise_fee
 from climate_wallet.retire import retire
@@ -26,11 +30,12 @@ from puzzles.cat import payment, run_tail
 from puzzles.retirement import receipt_coin, seal, write_record
 from puzzles.standard import quoted_solution
 from puzzles.unit_block_tail import delta_of, retire_solution
-from puzzles.units import AssetId, LauncherId, Mojos, units_to_mojos
+from puzzles.units import AssetId, Height, LauncherId, Mojos, units_to_mojos
 from tests.engine.people import COLD_KEYS, HOT_KEYS, cold_keys
 from tests.engine.register.samples import imported, unit
-from tests.judge.deeds import Farmed, RecordedChain
+from tests.judge.deeds import Farmed, Pushed, RecordedChain
 from tests.judge.verdicts import judged_by_sdk
+from tests.wallet.market import open_market
 from tests.wallet.world import XCH, World
 from tokenization_engine import create, detokenize, journal, rotate, tokenize, work
 from tokenization_engine.desk import Desk
@@ -273,7 +278,7 @@ async def test_several_retirements_in_one_bundle_are_judged_alike(
     first, second = await tokenized(desk, chain, alice, 1, 101)
     (third,) = await tokenized(desk, chain, bob, 200)
     made = [
-        await held_back(wallet, token, units)
+        await held_back(wallet, retire(wallet, token, units_to_mojos(units), RECORD, fee=NO_FEE))
         for wallet, token, units in ((alice, first, 40), (alice, second, 10), (bob, third, 1))
     ]
     joined = SpendBundle.aggregate(made)
@@ -286,8 +291,8 @@ async def test_several_retirements_in_one_bundle_are_judged_alike(
     assert judged_by_sdk(chain.deeds) == []
 
 
-async def held_back(wallet: Wallet, token: AssetId, units: int) -> SpendBundle:
-    """A retirement that the wallet made and that never reached the chain."""
+async def held_back(wallet: Wallet, deed: Awaitable[object]) -> SpendBundle:
+    """What the wallet makes of that deed, which never reaches the chain."""
     bundles: list[SpendBundle] = []
 
     async def keep(bundle: SpendBundle) -> bytes:
@@ -296,7 +301,43 @@ async def held_back(wallet: Wallet, token: AssetId, units: int) -> SpendBundle:
 
     push, wallet.node.push = wallet.node.push, keep  # type: ignore[method-assign]
     try:
-        await retire(wallet, token, units_to_mojos(units), RECORD, fee=NO_FEE)
+        await deed
     finally:
         wallet.node.push = push  # type: ignore[method-assign]
     return bundles[-1]  # before it, the wallet pushed again what still waits
+
+
+async def test_offers_are_judged_alike(chain: RecordedChain, world: World) -> None:
+    """Taken both ways round, with fees; a maker's half alone; too late by time and by height; cancelled."""
+    market = await open_market(world)
+    for _ in range(3):
+        await world.fund(market.bob.current_address().puzzle_hash, XCH)
+    alice, bob, asset = market.alice, market.bob, market.asset
+    first = await market.sell(40)
+    await refuses(chain, read_offer(first, chain.network, Height(chain.height)).bundle)
+    tx = await market.buy(first)
+    await market.block()
+    await refuses(chain, SpendBundle(tx.bundle.coin_spends[:-1], tx.bundle.aggregated_signature))
+    wanted: Amounts = {asset: units_to_mojos(5)}
+    made = await make_offer(bob, {None: Mojos(1000)}, wanted, fee=Mojos(7))
+    await take_offer(alice, made.text, at_most=wanted, fee=Mojos(5))
+    await market.block()
+    for expiry in (Expiry(seconds=2), Expiry(height=Height(chain.height + 6))):
+        made = await make_offer(alice, wanted, {None: Mojos(1000)}, expiry=expiry)
+        late = await held_back(bob, market.buy(made.text))
+        await chain.farm(3)
+        await refuses(chain, late)
+        await market.block()
+    made = await make_offer(alice, wanted, {None: Mojos(1000)})
+    taking = await held_back(bob, market.buy(made.text))
+    await cancel_offer(alice, made.offer_id, fee=NO_FEE)
+    await market.block()
+    await refuses(chain, taking)
+    assert included(chain) == 5
+    assert {each.reason for each in chain.deeds if isinstance(each, Pushed) and each.reason is not None} == {
+        "ASSERT_ANNOUNCE_CONSUMED_FAILED",
+        "ASSERT_BEFORE_SECONDS_ABSOLUTE_FAILED",
+        "ASSERT_BEFORE_HEIGHT_ABSOLUTE_FAILED",
+        "DOUBLE_SPEND",
+    }
+    assert judged_by_sdk(chain.deeds) == []
