@@ -1,7 +1,8 @@
 """Seal receipts that stock wallets left open: spend them, so that a block header can prove their retirements.
 
 Anyone may do it, for nothing. A fee is paid by a coin of ours that asserts the spend of every receipt it pays for, so
-it pays for exactly this, and is ours again if somebody else was faster.
+it pays for exactly this, and is ours again if somebody else was a block faster. Everybody's seal of a receipt is the
+same spend without a signature, which a mempool joins: two who seal it at once both succeed.
 """
 
 from __future__ import annotations

@@ -57,6 +57,11 @@ for name, place, sentence in (
         "cli_certificate:prove",
         "Write the certificate FILE again with the proof that the node's chain has for it now.",
     ),
+    (
+        "seal",
+        "cli_certificate:seal",
+        "Seal open receipts, those named or all of the index, without a fee: anyone may, no key is needed.",
+    ),
     ("verify", "cli_certificate:verify", "Check the retirement certificate FILE, and say exactly what it proves."),
     (
         "dump",

@@ -1,4 +1,4 @@
-"""Commands about certificates: write one, prove it to a block header, verify it."""
+"""Commands about certificates: write one, seal what it stands on, prove it to a block header, verify it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 import click
 
 from chain.console import Output, output_option
+from chain.database import reading
+from chain.errors import RequestError
 from chain.node import Node, connect
 from chain.proofs import with_proof
+from chain.receipts import Sealing, seal_for_free
 from explorer.certificate import Verdict
 from explorer.certificate import verify as verify_certificate
 from explorer.certify import certificate_of
 from explorer.cli_chain import with_node
+from explorer.events import open_receipts
 from explorer.opening import opened_index, parse_hash, wiring
 from puzzles.certificate import MAX_BYTES, Certificate, read_certificate, write_certificate
 from puzzles.units import CoinId
@@ -57,6 +61,27 @@ def prove(out: Output, file: Path, output: Path) -> None:
             return await with_proof(node, read)
 
     _write(out, asyncio.run(go()), output)
+
+
+@click.command()
+@click.argument("receipts", nargs=-1, metavar="[RECEIPT]...")
+@click.option("--token", help="Asset id of the one token whose open receipts are sealed.")
+@output_option
+def seal(out: Output, receipts: tuple[str, ...], token: str | None) -> None:
+    """Seal open receipts, those named or all of the index, without a fee: anyone may, no key is needed."""
+    named = [CoinId(parse_hash(each, "a receipt's coin id")) for each in receipts]
+    asset_id = None if token is None else parse_hash(token, "a token's asset id")
+    if named and asset_id is not None:
+        raise RequestError("receipts and a token are named: expected one or the other")
+
+    async def go(node: Node, index: Engine) -> Sealing:
+        with reading(index) as session:
+            wanted = named or open_receipts(session, asset_id)
+        return await seal_for_free(node, wanted)
+
+    done = with_node(go)
+    sentence = f"{len(done.sealed)} sealed in a block, {len(done.waiting)} waiting for a block"
+    out.show(done, text=lambda console: console.print(sentence))
 
 
 @click.command()

@@ -48,6 +48,14 @@ def retirement(session: Session, receipt_id: CoinId) -> Burn:
     return found
 
 
+def open_receipts(session: Session, asset_id: bytes | None = None) -> list[CoinId]:
+    """The receipts that nobody has sealed yet, of one token or of all, in chain order."""
+    query = select(BurnRow.order_id).where(BurnRow.kind == RETIREMENT, BurnRow.sealed_height.is_(None))
+    if asset_id is not None:
+        query = query.where(BurnRow.asset_id == asset_id)
+    return [CoinId(each) for each in session.scalars(query.order_by(BurnRow.height, BurnRow.order_id))]
+
+
 def burn_of(session: Session, order_id: CoinId) -> Burn:
     """The burn of that receipt, or of that burnt coin if it was a detokenization; raises NotIndexed."""
     query = select(BurnRow, TokenRow).join(TokenRow, TokenRow.asset_id == BurnRow.asset_id)

@@ -178,3 +178,22 @@ def test_help_starts_without_loading_the_chain() -> None:
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert shown.stdout.strip() == "[]"
+
+
+def test_auditor_writes_proves_and_verifies_certificates(synced: Shell, tmp_path: Path) -> None:
+    file, again = tmp_path / "certificate.json", tmp_path / "again.json"
+    for item in synced.ask("retirements")["items"]:
+        written = synced.ask("certificate", item["receipt_id"], "--output", str(file))["certificate"]
+        synced.ask("prove", str(file), "--output", str(again))
+        header = written["proof"]["header_hash"]
+        verdict = synced.ask("verify", str(file), "--trusted-header", header, "--node", "--index")
+
+        assert again.read_bytes() == file.read_bytes()
+        assert (verdict["level"], verdict["header_hash"]) == ("proven to a trusted header", header)
+        assert verdict["unit_count"] == item["unit_count"]
+        assert verdict["serials"]["first_serial"] == item["unit_block"]["first_serial"]
+    shown = synced.run("certificate", item["receipt_id"], "--output", str(file))
+    assert f"it is proven to the block {header}" in shown.stdout.replace("\n", "")
+    assert "0 sealed in a block" in synced.run("seal").stdout
+    assert synced.run("seal", item["receipt_id"], "--token", "0x" + "00" * 32).exit_code == 3
+    assert synced.run("seal", item["coin_id"]).exit_code == 5

@@ -18,11 +18,13 @@ from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 from sqlalchemy import Engine
 
+from chain.database import reading
 from chain.node import Node
 from chain.proofs import proof_of_spend, with_proof
 from explorer.certificate import CONSISTENT, OPEN, PROVEN, SEALED, Verdict, verify
 from explorer.certify import certificate_of as certificate_of_receipt
 from explorer.errors import NoCertificate, NotIndexed
+from explorer.events import open_receipts
 from explorer.follow import catch_up
 from explorer.registries import follow_registry
 from puzzles.certificate import Certificate, read_certificate, write_certificate
@@ -440,6 +442,9 @@ async def test_explorer_writes_the_certificate_of_any_retirement(world: World, n
     assert (verdict.level, len(verdict.not_proven)) == (PROVEN, 2)
     assert open_one.proof is None
     assert (await verify(open_one, node=node, index=index)).level == OPEN
+    with reading(index) as session:
+        assert open_receipts(session) == open_receipts(session, held.token.asset_id) == [open_one.receipt_id]
+        assert open_receipts(session, bytes(32)) == []
     with pytest.raises(NotIndexed):
         await certificate_of_receipt(node, index, CoinId(bytes(held.coin.name())))
 

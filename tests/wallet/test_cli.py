@@ -178,7 +178,16 @@ async def test_buyer_restores_her_key_receives_sends_and_retires(
     tx_id = retired.json["tx_id"]
     written = await terminal.run("certificate", tx_id, "--disclose", "beneficiary_name", "--output", str(file))
     assert written.code == 0, written.err
-    assert [field.value for field in read_certificate(file.read_bytes()).disclosed] == ["Druk Green"]
+    certificate = read_certificate(file.read_bytes())
+    assert [field.value for field in certificate.disclosed] == ["Druk Green"]
+    assert certificate.proof is not None
+    assert certificate.proof.header_hash == bytes(world.chain.peak.header_hash)
+    assert certificate.proof.header_hash.hex() in written.out.replace("\n", "")
+    sealed = await terminal.run("seal", f"0x{certificate.receipt_id.hex()}", "--wait")
+    assert "1 sealed in a block, 0 waiting" in sealed.out
+    assert (await terminal.run("seal")).code == INPUT
+    assert (await terminal.run("seal", asset_id)).code == REFUSED
+    assert "0 sealed in a block" in (await terminal.run("seal", "--token", asset_id)).out
     (token,) = (await terminal.run("balances", "--json")).json["tokens"]
     assert (token["units"], token["first"], token["last"]) == (50, 1, 100)
     assert "nothing is pending" in (await terminal.run("pending")).out
