@@ -143,6 +143,8 @@ def _hold(
     ours = {coin.coin_id for coin in own_coins(wallet.book, checked.removals)}
     if ours != {coin.coin_id for coin in chosen.coins}:
         raise BuildError("the trade would spend other coins of ours than those that were chosen for it")
+    if checked.removals - checked.additions != {*offer.inputs, *ours}:
+        raise BuildError("the trade would spend coins that are neither the maker's nor ours")
     return checked.cost
 
 
