@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,7 @@ from sim.local_chain import LocalChain
 from sim.people import ALICE, BOB, REGISTRY
 from sim.server import serving
 from tests.people import Funded, funded
+from tests.postgres import PostgresServer, serving_postgres
 
 settings.register_profile("ours", deadline=None)  # no test is judged by the clock
 settings.load_profile("ours")
@@ -55,3 +57,21 @@ async def bob(chain: LocalChain) -> Funded:
 async def registry(chain: LocalChain) -> Funded:
     """The registry's admin, with ten XCH in one coin."""
     return await funded(chain, REGISTRY)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL server; `postgres.new_database()` is the URL of an empty database of it."""
+    try:
+        with serving_postgres() as server:
+            yield server
+    except LookupError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """The URL of a new, empty PostgreSQL database."""
+    return postgres.new_database()
