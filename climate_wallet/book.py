@@ -162,16 +162,14 @@ def open_book(
     return AddressBook(engine, wallet, gap_limit)
 
 
-def bind_elsewhere(engine: Engine, network: Network, fingerprint: int | None) -> int | None:
-    """The official wallet's key that the store belongs to; a new store is bound to this one, if any is given.
+def bound_elsewhere(engine: Engine, network: Network, fingerprint: int | None) -> int | None:
+    """The official wallet's key that the store belongs to, or None if the store is new.
 
-    Raises WalletMismatch if the store belongs to another key, to keys of ours, or to another network.
+    Raises WalletMismatch if it belongs to another key than this one, to keys of ours, or to another network.
     """
     wallet = bound_key(engine)
     if wallet is None:
-        if fingerprint is not None:
-            _bind(engine, network, fingerprint, KEPT_ELSEWHERE, is_hardened=False)
-        return fingerprint
+        return None
     if wallet.public_key != KEPT_ELSEWHERE:
         raise WalletMismatch(
             f"this wallet's store belongs to the key {wallet.fingerprint} of our own keychain: start it without "
@@ -185,6 +183,11 @@ def bind_elsewhere(engine: Engine, network: Network, fingerprint: int | None) ->
             "use another --home for another key"
         )
     return wallet.fingerprint
+
+
+def bind_elsewhere(engine: Engine, network: Network, fingerprint: int) -> None:
+    """Bind a new store to this key of the official wallet's."""
+    _bind(engine, network, fingerprint, KEPT_ELSEWHERE, is_hardened=False)
 
 
 def _bind(engine: Engine, network: Network, fingerprint: int, public_key: bytes, *, is_hardened: bool) -> None:

@@ -107,13 +107,13 @@ class OfferRoutes:
     async def made(self, request: web.Request) -> web.Response:
         """Our offers, newest first."""
         page = read_query(request, OfferPage)
-        engine = self._service.wallet.book.engine
+        engine = self._service.kept.engine
         found = newest_made(engine, limit=page.limit, offset=page.offset, is_taken=page.taken)
         return answer({"offers": [made_json(each) for each in found]})
 
     async def one(self, request: web.Request) -> web.Response:
         """One offer of ours."""
-        return answer(made_json(find_made(self._service.wallet.book.engine, _offer_id(request))))
+        return answer(made_json(find_made(self._service.kept.engine, _offer_id(request))))
 
     async def show(self, request: web.Request) -> web.Response:
         """What anybody's offer gives and asks, and whether it can still be taken."""

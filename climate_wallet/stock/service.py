@@ -11,15 +11,15 @@ from sqlalchemy import Engine
 from chain.errors import ChainError
 from chain.fees import FeeSettings
 from chain.node import Node
-from climate_wallet.book import bind_elsewhere
-from climate_wallet.errors import HeldElsewhere, KeyNotFound, WalletError, WalletLocked
+from climate_wallet.book import bind_elsewhere, bound_elsewhere
+from climate_wallet.errors import HeldElsewhere, WalletError, WalletLocked
 from climate_wallet.holder import Holder, Kept
 from climate_wallet.service import Follower, Service, ServiceState, followed_by, opened_store
 from climate_wallet.settings import WalletSettings
-from climate_wallet.stock.connection import StockConnection, hearing
+from climate_wallet.stock.connection import StockConnection
 from climate_wallet.stock.holder import StockHolder
 from climate_wallet.stock.settings import SignerSettings
-from climate_wallet.stock.wallet import StockWallet
+from climate_wallet.stock.wallet import StockWallet, chosen_key
 from climate_wallet.wallet import Wallet
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ class StockService(Service):
     def wallet(self) -> Wallet:
         """Raise HeldElsewhere: there are no keys of ours."""
         raise HeldElsewhere(
-            "the official wallet keeps the keys: offers are made, taken and cancelled in the official wallet itself"
+            "the official wallet keeps the keys: make, take and cancel offers there; receipts are sealed from here by "
+            "their ids, without a fee"
         )
 
     @property
@@ -76,9 +77,9 @@ class StockService(Service):
 
         A store that is bound opens while the official wallet is down as well. Raises KeyNotFound, WalletMismatch.
         """
-        fingerprint = bind_elsewhere(self._engine, self.network, self._settings.fingerprint)
+        fingerprint = bound_elsewhere(self._engine, self.network, self._settings.fingerprint)
         if fingerprint is None:
-            fingerprint = await self._only_key()
+            fingerprint = await chosen_key(self._rpc, self._settings.fingerprint)
             bind_elsewhere(self._engine, self.network, fingerprint)
         self._stock = StockWallet(
             node=self._node,
@@ -94,19 +95,6 @@ class StockService(Service):
         except (WalletError, ChainError) as error:
             self.pulse.stumbled(error, str(error))
             log.warning("the official wallet: %s", error)
-
-    async def _only_key(self) -> int:
-        """The one key the official wallet has; raises KeyNotFound if it has several."""
-        with hearing("get_public_keys"):
-            answer = await self._rpc.get_public_keys()
-            keys = [int(key) for key in answer.public_key_fingerprints or []]
-            is_locked = bool(answer.keyring_is_locked)
-        if is_locked:
-            raise WalletLocked("the official wallet's keychain is locked: unlock it there first")
-        if len(keys) != 1:
-            known = ", ".join(str(key) for key in keys) or "none"
-            raise KeyNotFound(f"the official wallet holds {len(keys)} keys ({known}): choose one with --fingerprint")
-        return keys[0]
 
     def unlock(self, passphrase: str) -> None:
         """Raise HeldElsewhere: the official wallet keeps the keys."""

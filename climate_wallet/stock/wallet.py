@@ -48,6 +48,7 @@ from climate_wallet.errors import (
 from climate_wallet.journal import Status, newest, settle
 from climate_wallet.registries import TokenInfo, follow_registries, token_info
 from climate_wallet.stock.connection import StockConnection, hearing
+from climate_wallet.stock.release import release
 from climate_wallet.store import InputRow, TransactionRow
 from climate_wallet.sync import SyncState
 from puzzles.units import AssetId, CoinId, Height, Mojos, PuzzleHash
@@ -56,6 +57,8 @@ XCH_WALLET = uint32(1)
 """The official wallet's number for its XCH."""
 
 POLL_SECONDS = 0.5
+DROPPED_LOOKED_AT = 20
+"""Newest transactions of ours that are looked through for dropped ones."""
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +82,8 @@ class StockWallet:
     """Held while the store catches up or a transaction is built."""
     _assets: dict[int, AssetId] = field(default_factory=dict)
     """Wallet numbers seen so far and their tokens; a number never changes its token."""
+    _released: set[int] = field(default_factory=set)
+    """Dropped transactions that the official wallet was asked to forget."""
 
     @property
     def height(self) -> Height:
@@ -105,6 +110,7 @@ class StockWallet:
         is_there = is_ours and await self._is_caught_up(int(peak.height))
         if is_there:
             await self._add_strays()
+            await self._release_dropped()
         self.note = None if is_ours else "the official wallet works with another key now: it is switched when asked"
         height = int(peak.height)
         self.state = SyncState(height=height, peak_height=height, candidates=0, is_synced=is_done and is_there)
@@ -166,17 +172,7 @@ class StockWallet:
         await self._check_network()
         if await self._logged_in() == self.fingerprint:
             return
-        with hearing("get_public_keys"):
-            keys = await self.rpc.get_public_keys()
-            is_locked, known = bool(keys.keyring_is_locked), [int(key) for key in keys.public_key_fingerprints or []]
-        if is_locked:
-            raise WalletLocked("the official wallet's keychain is locked: unlock it there first")
-        if self.fingerprint not in known:
-            listed = ", ".join(str(key) for key in known) or "none"
-            raise KeyNotFound(
-                f"the official wallet does not hold the key {self.fingerprint}: choose one of its own ({listed}) "
-                "with --fingerprint"
-            )
+        await chosen_key(self.rpc, self.fingerprint)
         with hearing("log_in"):
             await self.rpc.log_in(LogIn(fingerprint=uint32(self.fingerprint)))
         await self.check_key()
@@ -243,6 +239,15 @@ class StockWallet:
         for info in found:
             await self._add(info)
 
+    async def _release_dropped(self) -> None:
+        """Have the official wallet forget what we dropped, each once while this program runs."""
+        for tx in newest(self.engine, limit=DROPPED_LOOKED_AT):
+            if tx.status is Status.DROPPED and tx.id not in self._released:
+                asset_id = bytes.fromhex(str(tx.details.get("asset_id", "")).removeprefix("0x"))
+                number = (await self.tokens()).get(AssetId(asset_id)) if asset_id else None
+                await release(self.rpc, [int(XCH_WALLET)] if number is None else [int(XCH_WALLET), number], tx)
+                self._released.add(tx.id)
+
     async def _add(self, info: TokenInfo) -> int:
         request = CreateNewWallet(
             wallet_type=CreateNewWalletType.CAT_WALLET,
@@ -284,9 +289,23 @@ class StockWallet:
         """The fee the node asks for this CLVM cost; raises FeeTooHigh above the ceiling."""
         return await fee_for(self.node, cost, self.fees)
 
-    def dropped(self) -> set[bytes]:
-        """Ids of the newest transactions that were dropped."""
-        return {tx.tx_id for tx in newest(self.engine, limit=20) if tx.status is Status.DROPPED}
+
+async def chosen_key(rpc: StockConnection, fingerprint: int | None) -> int:
+    """That key of the official wallet's, or the only one it has; raises WalletLocked or KeyNotFound."""
+    with hearing("get_public_keys"):
+        answer = await rpc.get_public_keys()
+        is_locked, known = bool(answer.keyring_is_locked), [int(key) for key in answer.public_key_fingerprints or []]
+    listed = ", ".join(str(key) for key in known) or "none"
+    if is_locked:
+        raise WalletLocked("the official wallet's keychain is locked: unlock it there first")
+    if fingerprint is None and len(known) != 1:
+        raise KeyNotFound(f"the official wallet holds {len(known)} keys ({listed}): choose one with --fingerprint")
+    if fingerprint is not None and fingerprint not in known:
+        raise KeyNotFound(
+            f"the official wallet does not hold the key {fingerprint}: choose one of its own ({listed}) "
+            "with --fingerprint"
+        )
+    return known[0] if fingerprint is None else fingerprint
 
 
 def coin_id_of(coin: Coin) -> CoinId:
