@@ -18,7 +18,7 @@ from explorer.errors import BooksDoNotClose, IndexBehind, NotFollowed, RegisterD
 from explorer.index import cursor
 from explorer.queries import fault
 from explorer.shown import text_field
-from explorer.store import RETIREMENT, BurnRow, RegistryRow, SeenTokenRow, TokenCoinRow, TokenRow
+from explorer.store import RETIREMENT, BurnRow, RegistryRow, SeenTokenRow, TokenRow
 from puzzles.units import AssetId, CoinId, Height, LauncherId, UnitBlock
 from tokenization_engine.errors import RegisterError
 from tokenization_engine.register.chain_events import (
@@ -128,8 +128,6 @@ def _token_events(session: Session, asset_id: AssetId, done: Synced) -> TokenEve
         block = UnitBlock(series=token.series, first=first, last=last)
         return ChainEvent(coin_id=CoinId(coin_id), asset_id=asset_id, block=block, height=Height(height))
 
-    paid_out = select(TokenCoinRow.coin_id).where(TokenCoinRow.parent_coin_id == token.eve_coin_id)
-    issued = session.scalars(paid_out.order_by(TokenCoinRow.coin_id).limit(1)).first()
     query = select(BurnRow).where(BurnRow.asset_id == asset_id).order_by(BurnRow.height, BurnRow.order_id)
     burns = [
         (burn, event(burn.order_id, burn.first, burn.last, burn.height))
@@ -137,7 +135,7 @@ def _token_events(session: Session, asset_id: AssetId, done: Synced) -> TokenEve
         if burn.first is not None and burn.last is not None
     ]
     return TokenEvents(
-        issuance=event(issued or token.eve_coin_id, token.first, token.last, token.issued_height), burns=tuple(burns)
+        issuance=event(token.eve_coin_id, token.first, token.last, token.issued_height), burns=tuple(burns)
     )
 
 
@@ -166,7 +164,7 @@ def _has_work(register: Register, asset_id: AssetId, events: TokenEvents | None,
             return True
         if events is None or events.issuance.height > settled:
             return False
-        known = {row.coin_id for row in applied}
+        known = {row.coin_id for row in applied if row.kind != ISSUANCE}
         waiting = [event for _, event in events.burns if event.height <= settled and event.coin_id not in known]
         return bool(waiting) or not _is_marked(session, asset_id)
 

@@ -220,19 +220,28 @@ async def _left_behind(desk: Desk, job: Job) -> dict[PuzzleHash, Coin]:
     return {PuzzleHash(bytes(each.coin.puzzle_hash)): each.coin for each in found.values() if each.spent_height is None}
 
 
-async def issued_coins(desk: Lookout, state: RegistryState, issues: Sequence[Issue]) -> list[CoinId]:
-    """The coins that the receivers got, in order: from our own eve coins where those were spent, one call for all.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedCoin:
+    """How a token came into the world: the eve coin it was born in, and the coin that its receiver got of it."""
+
+    eve_coin_id: CoinId
+    coin_id: CoinId
+
+
+async def issued_coins(desk: Lookout, state: RegistryState, issues: Sequence[Issue]) -> list[IssuedCoin]:
+    """What came of the issues, in order: from our own eve coins where those were spent, one call for all.
 
     An eve coin that another hand made, which the registry's message reached instead, is looked for on chain.
     """
     own = await desk.node.coins([issue.eve_coin_id for issue in issues if issue.eve_coin_id is not None])
-    found: list[CoinId] = []
+    found: list[IssuedCoin] = []
     for issue in issues:
         seen = state.issued[issue.asset_id]
         eve = own.get(issue.eve_coin_id) if issue.eve_coin_id is not None else None
         if eve is not None and eve.spent_height == seen.height and _is_eve(eve, seen):
             puzzle_hash = cat_puzzle_hash(issue.asset_id, issue.receiver)
-            found.append(CoinId(bytes(Coin(bytes32(eve.coin_id), bytes32(puzzle_hash), eve.coin.amount).name())))
+            coin = Coin(bytes32(eve.coin_id), bytes32(puzzle_hash), eve.coin.amount)
+            found.append(IssuedCoin(eve_coin_id=eve.coin_id, coin_id=CoinId(bytes(coin.name()))))
         else:
             found.append(await _issued_by_others(desk, seen))
     return found
@@ -243,7 +252,7 @@ def _is_eve(coin: ChainCoin, seen: IssuedBlock) -> bool:
     return bytes(coin.coin.puzzle_hash) == issuance.eve_puzzle_hash and int(coin.coin.amount) == issuance.amount
 
 
-async def _issued_by_others(desk: Lookout, seen: IssuedBlock) -> CoinId:
+async def _issued_by_others(desk: Lookout, seen: IssuedBlock) -> IssuedCoin:
     """The receiver's coin, found by the registry's own word and the block it stands in.
 
     Strangers can park coins at the eve coin's puzzle hash: of those spent in that block, the eve coin is the
@@ -258,7 +267,7 @@ async def _issued_by_others(desk: Lookout, seen: IssuedBlock) -> CoinId:
         raise NotOnChain(f"the eve coin of 0x{token.asset_id.hex()} is not in block {height}: look again")
     spend = await desk.node.spend(eves[0].coin_id, height)
     read = read_token_spend(spend, asset_id=token.asset_id, issuance_hash=token.issuance_hash)
-    return CoinId(bytes(read.children[0].coin.name()))
+    return IssuedCoin(eve_coin_id=eves[0].coin_id, coin_id=CoinId(bytes(read.children[0].coin.name())))
 
 
 def is_taken(state: RegistryState, issues: Iterable[Issue]) -> UnitBlock | None:

@@ -338,11 +338,11 @@ async def _register(desk: Lookout, state: RegistryState, job: Job) -> Job:
     coins = await issue.issued_coins(desk, state, job.issues)
     try:
         with desk.register.writing(job.author) as session:
-            for each, coin_id in zip(job.issues, coins, strict=True):
+            for each, coin in zip(job.issues, coins, strict=True):
                 height = state.issued[each.asset_id].height
-                event = ChainEvent(coin_id=coin_id, asset_id=each.asset_id, block=each.block, height=height)
+                event = ChainEvent(coin_id=coin.eve_coin_id, asset_id=each.asset_id, block=each.block, height=height)
                 mark_tokenized(session, each.unit_id, event)
-            set_registered(session, job, coins)
+            set_registered(session, job, [coin.coin_id for coin in coins])
     except RegisterError as error:
         with desk.register.writing(job.author) as session:
             set_note(session, job, str(error))

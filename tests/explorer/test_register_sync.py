@@ -81,6 +81,27 @@ async def test_register_takes_in_each_event_once_with_exact_serials(
     assert found.register_differences == ()
 
 
+async def test_register_takes_in_units_handed_back_straight_from_their_issuance(
+    world: World, node: Node, index: Engine, register: Register
+) -> None:
+    registry = await world.launch()
+    (held,) = await registry.issue(unit_block(1, 100))
+    await registry.take_back(held, 40)
+    await follow_registry(node, index, registry.registry_id)
+    await catch_up(node, index)
+
+    assert counts(sync_register(index, register, registry.registry_id, confirmations=1)) == (1, 0, 1, 0)
+    with register.reading() as session:
+        assert shown(session)[:2] == [(1, 60, "Held", True), (61, 100, "Held", False)]
+    assert (await audit(node, registry.registry_id, index=index, register=register)).is_clean
+
+    await world.chain.reorg(2, keep_transactions=False)
+    await catch_up(node, index)
+    assert counts(sync_register(index, register, registry.registry_id, confirmations=1)) == (0, 0, 0, 2)
+    with register.reading() as session:
+        assert shown(session) == [(1, 100, "Held", False), (101, 200, "Held", False)]
+
+
 async def test_register_waits_for_the_confirmations(
     world: World, node: Node, index: Engine, register: Register
 ) -> None:

@@ -29,7 +29,8 @@ DETOKENIZATION = "detokenization"
 class ChainEvent:
     """An event of one token: the coin it is known by, the serials it touches, the height of its block.
 
-    The coin is the issued one, the receipt, or the coin burnt by a detokenization.
+    The coin is the eve coin in which the token was born, the receipt, or the coin burnt by a detokenization: the
+    issued coin itself may be the one that is burnt, and the eve coin cannot be.
     """
 
     coin_id: CoinId
