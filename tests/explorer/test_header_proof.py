@@ -46,8 +46,7 @@ async def retired(world: World, *, is_sealed: bool = True) -> tuple[Held, Coin]:
     """A coin of 100 units of which 60 were retired, and the receipt; other people spent coins in the same block."""
     registry = await world.launch()
     (held,) = await registry.issue(unit_block(1, 100))
-    for number in range(5):
-        coin = await world.fund(BOB, 1000 + number)
+    for coin in [await world.fund(BOB, 1000 + number) for number in range(5)]:
         to_alice = Payment(puzzle_hash=ALICE.puzzle_hash, amount=Mojos(int(coin.amount)))
         await world.include(BOB.pay([coin], [to_alice]), farm=False)
     receipt, _ = await world.retire(held, 60, RECORD, is_sealed=is_sealed)
