@@ -7,6 +7,7 @@ must hash to its coin's puzzle hash, and an answer that reached the node's limit
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -51,6 +52,9 @@ __all__ = ["Block", "BlockCoins", "BlockHeader", "ChainCoin", "Node", "Peak", "P
 
 ANSWER_CAP = 50_000
 """Most coins a full node names in one answer; what goes beyond is left out without a word."""
+
+LEAST_RATE_WHEN_FULL = 5
+"""Mojos for a unit of cost, below which a full mempool takes nothing whatever it holds."""
 
 BATCH = 1_000
 """Names asked for in one request: far under the size a node accepts, and under the cap in any usual case."""
@@ -331,14 +335,23 @@ class Node:
             return [pending(item) for item in answer["mempool_items"]]
 
     async def fee_estimate(self, cost: int, target_seconds: int) -> Mojos:
-        """Mojos the node thinks a transaction of this cost needs to be in a block within that time."""
+        """Mojos the node thinks a transaction of this cost needs to be in a block within that time.
+
+        A node that has seen few blocks estimates nothing; where its mempool is full, that much is said at least as
+        puts the cheapest transactions out, or as the others pay if the node does not tell that.
+        """
         client = await self._client()
         with reading("get_fee_estimate"):
             answer = await client.get_fee_estimate([target_seconds], cost)
             (estimate,) = answer["estimates"]
             if type(estimate) is not int or estimate < 0:
                 raise ValueError(f"the estimate {estimate!r} is no amount of mojos")
-        return Mojos(estimate)
+            size, room = int(answer.get("mempool_size", 0)), int(answer.get("mempool_max_size", 0))
+            usual_rate = int(answer.get("mempool_fees", 0)) / size if size > 0 else 0.0
+        if room <= 0 or size + cost <= room:
+            return Mojos(estimate)
+        rate = (await self.standing()).least_fee_rate or usual_rate
+        return Mojos(max(estimate, math.floor(max(rate, LEAST_RATE_WHEN_FULL) * cost) + 1))
 
     async def _client(self) -> Connection:
         """The connection, once the node was seen to follow the expected network."""

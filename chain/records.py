@@ -6,6 +6,7 @@ was not asked for, or cannot be, is an error.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,8 @@ class Standing:
     """The newest block that has a time."""
     mempool_fullness: float | None
     """Cost of what waits, as a share of what there is room for."""
+    least_fee_rate: float
+    """Mojos for a unit of cost that puts the cheapest transaction out of a full mempool; 0 while there is room."""
 
 
 def standing_of(peak: Peak, state: Mapping[str, Any]) -> Standing:
@@ -108,12 +111,16 @@ def standing_of(peak: Peak, state: Mapping[str, Any]) -> Standing:
     height = peak.height
     if peak.timestamp is None and record is not None:
         height = Height(record.prev_transaction_block_height)
+    rate = max((float(each) for each in dict(state.get("mempool_min_fees", {})).values()), default=0.0)
+    if not 0 <= rate < math.inf:
+        raise ValueError(f"the fee rate {rate} is none")
     cost, room = state.get("mempool_cost"), state.get("mempool_max_total_cost")
     return Standing(
         peak=peak,
         tip_height=Height(tip) if type(tip) is int and tip > 0 else None,
         last_transaction_height=height,
         mempool_fullness=cost / room if type(cost) is int and type(room) is int and room > 0 else None,
+        least_fee_rate=rate,
     )
 
 
