@@ -9,7 +9,7 @@ import time
 import click
 from rich.console import Console
 
-from bench import batch, costs, indexing, memory, wallet
+from bench import batch, certificates, costs, indexing, memory, wallet
 from bench.report import Section, Target, machine, show_targets
 
 SECTIONS: dict[str, Section] = {
@@ -17,6 +17,7 @@ SECTIONS: dict[str, Section] = {
     "batch": batch.run,
     "indexing": indexing.run,
     "wallet": wallet.run,
+    "certificates": certificates.run,
     "memory": memory.run,
 }
 

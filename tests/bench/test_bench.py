@@ -48,6 +48,14 @@ def test_bench_ends_well_when_every_target_is_met(quick: Result) -> None:
     assert rows(quick.output)["retire with change and a 60-byte record, sealed"][-1] == "met"
 
 
+def test_reader_finds_size_and_time_of_a_proven_certificate() -> None:
+    result = CliRunner().invoke(bench.main, ["certificates", "--quick", "--width", "200"])
+    assert result.exit_code == 0, result.output
+    steps, size, without, milliseconds = rows(result.output)["4,000"]
+    assert int(size.replace(",", "")) > int(without.replace(",", "")) + 30 * int(steps)
+    assert float(milliseconds) > 0
+
+
 def test_bench_ends_with_1_when_a_target_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     missed = Target(what="a figure", found=2.0, limit=1.0, unit="s")
     monkeypatch.setitem(bench.SECTIONS, "costs", lambda _console, _is_quick: [missed])
