@@ -118,7 +118,7 @@ class OfferRoutes:
     async def show(self, request: web.Request) -> web.Response:
         """What anybody's offer gives and asks, and whether it can still be taken."""
         body = await read_body(request, ShowOffer)
-        return answer(view_json(await view_offer(self._service.wallet, body.offer)))
+        return answer(view_json(await view_offer(self._service.kept, body.offer)))
 
     async def take(self, request: web.Request) -> web.Response:
         """Take somebody's offer."""
@@ -138,10 +138,10 @@ class OfferRoutes:
         wallet, offer_id = self._service.wallet, _offer_id(request)
         if body.locally:
             async with wallet.lock:
-                made = release(wallet.book.engine, offer_id)
+                made = release(wallet.engine, offer_id)
             return answer({"offer": made_json(made), "transaction": None})
         tx = await cancel_offer(wallet, offer_id, fee=None if body.fee is None else Mojos(body.fee))
-        made = find_made(wallet.book.engine, offer_id)
+        made = find_made(wallet.engine, offer_id)
         return answer({"offer": made_json(made), "transaction": transaction_json(tx, wallet.height)}, status=201)
 
 

@@ -78,13 +78,13 @@ async def make_offer(
         offer = read_offer(text, wallet.network, wallet.height)
         _hold(offer, given, wanted, fee, times)
         details = {"gives": amounts_json(given), "wants": amounts_json(wanted)}
-        engine = wallet.book.engine
+        engine = wallet.engine
         return write_made(engine, offer, text, details, lead=chosen.lead.coin_id, marker=side.marker)
 
 
 def _check_units(wallet: Wallet, given: Amounts, wanted: Amounts) -> None:
     """Raise AmountError for a part of a unit: of a followed registry's token only whole ones change hands."""
-    with reading(wallet.book.engine) as session:
+    with reading(wallet.engine) as session:
         for asset_id, amount in (*given.items(), *wanted.items()):
             if asset_id is not None and amount % MOJOS_PER_UNIT and token_info(session, asset_id) is not None:
                 raise AmountError(f"{amount} mojos of 0x{asset_id.hex()} are no whole units: expected thousands")
@@ -125,7 +125,7 @@ async def cancel_offer(wallet: Wallet, offer_id: bytes, *, fee: Mojos | None = N
     Raises OfferNotFound, OfferEnded, NotEnoughFunds, FeeTooHigh, PushRefused and what `Wallet.building` raises.
     """
     async with wallet.building() as keys:
-        made = find_made(wallet.book.engine, offer_id)
+        made = find_made(wallet.engine, offer_id)
         check_open(made)
         if made.state is State.CANCELLING:
             raise OfferEnded(f"the offer 0x{offer_id.hex()} is being cancelled: see climate-wallet pending")

@@ -40,7 +40,7 @@ async def take_offer(
     """
     offer = read_offer(text, wallet.network, wallet.height)
     async with wallet.building() as keys:
-        _check_not_ours_yet(wallet.book.engine, offer)
+        _check_not_ours_yet(wallet.engine, offer)
         view = await look_at(wallet, offer)
         check_takeable(view)
         _check_agreed(view, at_most, accepts_unknown=accepts_unknown)

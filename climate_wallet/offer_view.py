@@ -16,11 +16,11 @@ from sqlalchemy import select
 from chain.database import reading
 from chain.node import Node
 from climate_wallet.amounts import show_xch
+from climate_wallet.holder import Kept
 from climate_wallet.offer import Asked, Given, Offer, read_offer
 from climate_wallet.offer_book import Clock, chain_clock
 from climate_wallet.registries import TokenInfo, token_info
 from climate_wallet.store import CoinRow, OfferRow
-from climate_wallet.wallet import Wallet
 from puzzles.units import MOJOS_PER_UNIT, AssetId, CoinId, Height, Mojos
 
 
@@ -70,18 +70,18 @@ class OfferView:
         return list(_warnings(self))
 
 
-async def view_offer(wallet: Wallet, text: str) -> OfferView:
+async def view_offer(wallet: Kept, text: str) -> OfferView:
     """The offer in that text as things stand; raises OfferMalformed, OfferUnsupported, and NodeDown's kin."""
     offer = read_offer(text, wallet.network, wallet.height)
     return await look_at(wallet, offer)
 
 
-async def look_at(wallet: Wallet, offer: Offer) -> OfferView:
+async def look_at(wallet: Kept, offer: Offer) -> OfferView:
     """The offer as things stand."""
     peak = await wallet.node.synced_peak()
     clock = await chain_clock(wallet.node, peak)
     standing, height = await _standing(wallet.node, offer, clock)
-    engine = wallet.book.engine
+    engine = wallet.engine
     both: tuple[Given | Asked, ...] = (*offer.given, *offer.asked)
     with reading(engine) as session:
         infos: dict[AssetId | None, TokenInfo | None] = {

@@ -75,19 +75,19 @@ async def open_market(world: World) -> Market:
 
 def units(wallet: Wallet, asset_id: AssetId) -> float:
     """Confirmed units; a fraction if mojos are left over."""
-    found = amounts(wallet.book.engine).get(asset_id)
+    found = amounts(wallet.engine).get(asset_id)
     return 0 if found is None else found.confirmed / 1000
 
 
 def xch(wallet: Wallet) -> int:
     """Confirmed mojos of XCH."""
-    found = amounts(wallet.book.engine).get(None)
+    found = amounts(wallet.engine).get(None)
     return 0 if found is None else int(found.confirmed)
 
 
 def status(wallet: Wallet, tx: Transaction) -> Status:
     """Where a transaction of that wallet stands by now."""
-    return find(wallet.book.engine, tx.tx_id).status
+    return find(wallet.engine, tx.tx_id).status
 
 
 @dataclass(kw_only=True)

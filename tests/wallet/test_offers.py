@@ -44,7 +44,7 @@ def side(asset_id: AssetId | None, amount: int) -> Amounts:
 
 
 def state_of(wallet: Wallet, offer_id: bytes) -> State:
-    return find_made(wallet.book.engine, offer_id).state
+    return find_made(wallet.engine, offer_id).state
 
 
 async def test_buyer_takes_units_for_xch_in_one_transaction(market: Market) -> None:
@@ -55,13 +55,13 @@ async def test_buyer_takes_units_for_xch_in_one_transaction(market: Market) -> N
     assert (units(market.alice, market.asset), units(market.bob, market.asset)) == (60, 40)
     assert (xch(market.alice), xch(market.bob)) == (XCH * 3 // 2, XCH * 3 // 2)
     assert status(market.bob, tx) is Status.CONFIRMED
-    (made,) = newest_made(market.alice.book.engine, limit=5)
+    (made,) = newest_made(market.alice.engine, limit=5)
     assert (made.state, made.ended_height) == (State.TAKEN, market.world.chain.height)
 
 
 async def test_buyers_offer_of_xch_is_taken_by_the_seller(market: Market) -> None:
     made = await make_offer(market.bob, {None: Mojos(XCH)}, {market.asset: units_to_mojos(100)}, fee=Mojos(7))
-    assert amounts(market.bob.book.engine)[None].spendable == 0
+    assert amounts(market.bob.engine)[None].spendable == 0
     tx = await take_offer(market.alice, made.text, at_most={market.asset: units_to_mojos(100)}, fee=FREE)
     await market.block()
     assert status(market.alice, tx) is Status.CONFIRMED
@@ -122,7 +122,7 @@ async def test_coins_of_an_open_offer_are_held_back_until_it_is_cancelled(market
         await send_units(market.alice, market.asset, units_to_mojos(1), STRANGER, fee=FREE)
     with pytest.raises(NotEnoughUnits):
         await market.sell(10)
-    (made,) = newest_made(market.alice.book.engine, limit=1)
+    (made,) = newest_made(market.alice.engine, limit=1)
     tx = await cancel_offer(market.alice, made.offer_id, fee=FREE)
     assert state_of(market.alice, made.offer_id) is State.CANCELLING
     with pytest.raises(OfferEnded, match="taking or cancelling the offer just now"):
@@ -164,14 +164,14 @@ async def test_small_offer_of_xch_is_cancelled_with_a_fee_from_elsewhere(market:
 
 async def test_released_offer_frees_its_coins_and_can_still_be_taken(market: Market) -> None:
     text = await market.sell(40)
-    (made,) = newest_made(market.alice.book.engine, limit=1)
-    assert release(market.alice.book.engine, made.offer_id).state is State.RELEASED
-    assert amounts(market.alice.book.engine)[market.asset].spendable == units_to_mojos(100)
+    (made,) = newest_made(market.alice.engine, limit=1)
+    assert release(market.alice.engine, made.offer_id).state is State.RELEASED
+    assert amounts(market.alice.engine)[market.asset].spendable == units_to_mojos(100)
     await market.buy(text)
     await market.block()
     assert state_of(market.alice, made.offer_id) is State.TAKEN
     with pytest.raises(OfferEnded, match="was taken in block"):
-        release(market.alice.book.engine, made.offer_id)
+        release(market.alice.engine, made.offer_id)
 
 
 async def test_offer_expires_by_the_chains_time_and_frees_its_coins(market: Market) -> None:
@@ -187,7 +187,7 @@ async def test_offer_expires_by_the_chains_time_and_frees_its_coins(market: Mark
     with pytest.raises(OfferEnded, match="has expired"):
         await market.buy(made.text)
     assert (await view_offer(market.bob, made.text)).standing is Standing.EXPIRED
-    assert amounts(market.alice.book.engine)[market.asset].spendable == units_to_mojos(100)
+    assert amounts(market.alice.engine)[market.asset].spendable == units_to_mojos(100)
     with pytest.raises(OfferEnded, match="was expired"):
         await cancel_offer(market.alice, made.offer_id)
 
@@ -218,11 +218,11 @@ async def test_trade_that_was_not_included_in_time_is_dropped_and_frees_the_buye
         patch.setattr(market.bob.node, "push", unheard)
         tx = await market.buy(made.text)
     await market.block()
-    assert "its time is over" in str(find(market.bob.book.engine, tx.tx_id).push_note)
+    assert "its time is over" in str(find(market.bob.engine, tx.tx_id).push_note)
     await market.world.chain.farm(SETTLED_DEPTH)
     await market.bob.catch_up()
     assert status(market.bob, tx) is Status.DROPPED
-    assert amounts(market.bob.book.engine)[None].spendable == 3 * XCH
+    assert amounts(market.bob.engine)[None].spendable == 3 * XCH
 
 
 async def test_second_taker_is_told_that_somebody_was_faster(market: Market) -> None:
@@ -237,8 +237,8 @@ async def test_second_taker_is_told_that_somebody_was_faster(market: Market) -> 
     await carol.catch_up()
     with pytest.raises(OfferEnded, match=f"taken by somebody in block {market.world.chain.height}"):
         await market.buy(text, carol)
-    assert pending(carol.book.engine) == []
-    assert amounts(carol.book.engine)[None].spendable == 2 * XCH
+    assert pending(carol.engine) == []
+    assert amounts(carol.engine)[None].spendable == 2 * XCH
 
 
 async def test_taker_who_loses_the_race_keeps_her_coins_and_is_told_why(
@@ -261,17 +261,17 @@ async def test_taker_who_loses_the_race_keeps_her_coins_and_is_told_why(
     await carol.catch_up()
     await market.world.chain.farm(SETTLED_DEPTH)
     await carol.catch_up()
-    dropped = find(carol.book.engine, late.tx_id)
+    dropped = find(carol.engine, late.tx_id)
     assert dropped.status is Status.DROPPED
     assert "the offer was taken by somebody else in block" in str(dropped.dropped_reason)
-    assert amounts(carol.book.engine)[None].spendable == 2 * XCH
+    assert amounts(carol.engine)[None].spendable == 2 * XCH
 
 
 async def test_taker_of_an_offer_that_is_cancelled_meanwhile_is_told_so(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = await market.sell()
-    (made,) = newest_made(market.alice.book.engine, limit=1)
+    (made,) = newest_made(market.alice.engine, limit=1)
 
     async def unheard(_: object) -> bytes:
         return b""
@@ -281,12 +281,12 @@ async def test_taker_of_an_offer_that_is_cancelled_meanwhile_is_told_so(
         late = await market.buy(text)
     await cancel_offer(market.alice, made.offer_id, fee=FREE)
     await market.block()
-    assert "the offer was cancelled" in str(find(market.bob.book.engine, late.tx_id).push_note)
+    assert "the offer was cancelled" in str(find(market.bob.engine, late.tx_id).push_note)
 
 
 async def test_cancelling_an_offer_that_is_being_taken_is_refused_by_the_node(market: Market) -> None:
     text = await market.sell()
-    (made,) = newest_made(market.alice.book.engine, limit=1)
+    (made,) = newest_made(market.alice.engine, limit=1)
     await market.buy(text)
     with pytest.raises(MempoolConflict, match="waits to spend the same coin"):
         await cancel_offer(market.alice, made.offer_id, fee=FREE)
@@ -319,7 +319,7 @@ async def test_trade_survives_a_restart_between_writing_and_pushing(
 async def test_made_offer_survives_a_restart(market: Market) -> None:
     text = await market.sell()
     again = await market.world.wallet("alice")
-    (made,) = newest_made(again.book.engine, limit=5)
+    (made,) = newest_made(again.engine, limit=5)
     assert (made.text, made.state) == (text, State.OPEN)
     with pytest.raises(NotEnoughUnits):
         await send_units(again, market.asset, units_to_mojos(1), STRANGER, fee=FREE)
@@ -330,12 +330,12 @@ async def test_taken_offer_is_open_again_after_a_reorg_and_taken_anew(market: Ma
     text = await market.sell()
     tx = await market.buy(text)
     await market.block()
-    (made,) = newest_made(market.alice.book.engine, limit=1)
+    (made,) = newest_made(market.alice.engine, limit=1)
     assert made.state is State.TAKEN
     await market.world.chain.reorg(2, keep_transactions=False)
     await market.alice.catch_up()
     assert state_of(market.alice, made.offer_id) is State.OPEN
-    assert amounts(market.alice.book.engine)[market.asset].spendable == 0
+    assert amounts(market.alice.engine)[market.asset].spendable == 0
     await market.bob.catch_up()
     assert status(market.bob, tx) is Status.PENDING
     await market.block()
@@ -371,7 +371,7 @@ async def test_buyer_pays_no_more_than_she_agreed_to(market: Market) -> None:
         await market.buy(text, at_most=XCH - 1)
     with pytest.raises(OfferDeclined, match="at most 0 XCH was agreed to: an offer is taken whole"):
         await take_offer(market.bob, text, at_most={market.asset: units_to_mojos(40)}, fee=FREE)
-    assert newest(market.bob.book.engine, limit=5) == []
+    assert newest(market.bob.engine, limit=5) == []
 
 
 async def test_wallet_does_not_take_its_own_offer(market: Market) -> None:
@@ -393,12 +393,12 @@ async def test_buyer_without_the_money_is_told_and_holds_no_coin_back(market: Ma
     carol = await market.world.wallet("carol", registries=[market.registry])
     with pytest.raises(UnknownToken):
         await take_offer(carol, made.text, at_most={market.asset: units_to_mojos(1)}, fee=FREE)
-    assert newest(market.bob.book.engine, limit=5) == []
+    assert newest(market.bob.engine, limit=5) == []
 
 
 async def test_token_of_a_registry_that_is_not_followed_is_taken_only_knowingly(market: Market) -> None:
     text = await market.sell()
-    remove_registry(market.bob.book.engine, LauncherId(market.registry.id))
+    remove_registry(market.bob.engine, LauncherId(market.registry.id))
     view = await view_offer(market.bob, text)
     assert [part.is_trusted for part in (*view.given, *view.asked)] == [False, True]
     assert "of no registry that this wallet follows" in view.warnings[0]
@@ -435,19 +435,19 @@ async def test_offer_of_an_impossible_amount_is_refused(market: Market) -> None:
     for given, wanted, said in impossible:
         with pytest.raises(AmountError, match=said):
             await make_offer(market.alice, given, wanted)
-    assert newest_made(market.alice.book.engine, limit=1) == []
+    assert newest_made(market.alice.engine, limit=1) == []
 
 
 async def test_offers_of_others_are_not_ours_to_cancel(market: Market) -> None:
     with pytest.raises(OfferNotFound):
         await cancel_offer(market.bob, b"\1" * 32)
     with pytest.raises(OfferNotFound):
-        release(market.bob.book.engine, b"\1" * 32)
+        release(market.bob.engine, b"\1" * 32)
 
 
 async def test_offer_whose_coin_another_wallet_of_the_key_spends_is_cancelled(market: Market) -> None:
     made = await make_offer(market.bob, {None: Mojos(XCH)}, {market.asset: units_to_mojos(1)})
-    release(market.bob.book.engine, made.offer_id)
+    release(market.bob.engine, made.offer_id)
     await send_xch(market.bob, Mojos(5), STRANGER, fee=FREE)
     await market.block()
     assert state_of(market.bob, made.offer_id) is State.CANCELLED

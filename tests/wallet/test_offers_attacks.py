@@ -162,7 +162,7 @@ def _groups(bundle: SpendBundle, coin: Coin, *, is_token: bool) -> list[Program]
 
 
 def _offer_of(market: Market) -> Offer:
-    (made,) = newest_made(market.alice.book.engine, limit=1)
+    (made,) = newest_made(market.alice.engine, limit=1)
     return read_offer(made.text, market.alice.network, Height(1))
 
 
@@ -246,7 +246,7 @@ async def test_offer_is_void_once_its_lead_is_spent_and_its_other_coins_are_safe
     assert len(bundle.coin_spends) == 3
     await cancel_offer(market.bob, made.offer_id, fee=FREE)
     await market.block()
-    assert newest_made(market.bob.book.engine, limit=1)[0].state is State.CANCELLED
+    assert newest_made(market.bob.engine, limit=1)[0].state is State.CANCELLED
     for part in parts(bundle.coin_spends):
         assert await is_refused(market, SpendBundle(part, bundle.aggregated_signature))
     assert xch(market.bob) == 5 * XCH
@@ -315,7 +315,7 @@ async def test_trade_that_would_not_pay_us_is_never_signed_off(market: Market, m
             patch.setattr(offer_take, "read_offer", lambda *_, lie=lie: lie)
             with pytest.raises(BuildError):
                 await market.buy(text)
-    assert newest(market.bob.book.engine, limit=5) == []
+    assert newest(market.bob.engine, limit=5) == []
     with monkeypatch.context() as patch:
         patch.setattr(offer_take, "received_coin", lambda coins, _: received_coin(coins, THIEF))
         with pytest.raises(BuildError, match="would not pay us"):
@@ -324,7 +324,7 @@ async def test_trade_that_would_not_pay_us_is_never_signed_off(market: Market, m
         patch.setattr(offer_take, "own_coins", lambda *_: [])
         with pytest.raises(BuildError, match="other coins of ours"):
             await market.buy(text)
-    assert newest(market.bob.book.engine, limit=5) == []
+    assert newest(market.bob.engine, limit=5) == []
 
 
 async def test_dust_is_traded_to_the_mojo(market: Market) -> None:
