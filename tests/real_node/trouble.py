@@ -28,6 +28,7 @@ async def endpoint(real_node: RealNode, tls: ssl.SSLContext | None, change: Chan
     """The URL of a public endpoint of the node's dialect: it asks nobody for a certificate, and knows the node's."""
     async with aiohttp.ClientSession() as session:
         inner = client_certificates(real_node.settings)
+        assert inner is not None
 
         async def answer(request: web.Request) -> web.Response:
             path = request.path.strip("/")
