@@ -12,7 +12,7 @@ from functools import cached_property
 from chia.consensus.constants import replace_str_to_bytes
 from chia.consensus.default_constants import DEFAULT_CONSTANTS
 from chia.util.bech32m import bech32_decode, convertbits, encode_puzzle_hash
-from chia_rs import ConsensusConstants
+from chia_rs import ConsensusConstants, get_flags_for_height_and_constants
 from chia_rs.sized_bytes import bytes32
 
 from chain.errors import AddressError, SettingsError
@@ -43,6 +43,10 @@ class Network:
     def agg_sig_me_data(self) -> bytes:
         """What AGG_SIG_ME adds to every signed message on this network (32 bytes)."""
         return bytes(self.constants.AGG_SIG_ME_ADDITIONAL_DATA)
+
+    def flags_at(self, height: int) -> int:
+        """What consensus runs the spends of a block of that height with."""
+        return get_flags_for_height_and_constants(height, self.constants)
 
     def encode_address(self, puzzle_hash: PuzzleHash) -> str:
         """The address of a puzzle hash on this network, such as xch1..."""

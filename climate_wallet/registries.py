@@ -150,7 +150,7 @@ async def _step(node: Node, engine: Engine, registry_id: LauncherId) -> bool:
         return False  # unspent, gone in a reorg that the next round will see, or the registry has ended
     spend = await node.spend(coin_id, seen.spent_height)
     try:
-        read = read_registry_spend(spend)
+        read = read_registry_spend(spend, flags=node.expected_network.flags_at(seen.spent_height))
     except PuzzleError as error:
         log.warning("registry %s cannot be followed beyond %s: %s", registry_id.hex(), coin_id.hex(), error)
         return False

@@ -154,7 +154,7 @@ class Follower:
     def _replay(self) -> RegistryState | None:
         state: RegistryState | None = None
         for seen in self._seen:
-            state = _begin(self.registry_id, seen.spend) if state is None else _advance(state, seen)
+            state = _begin(self.registry_id, seen.spend) if state is None else self._advance(state, seen)
         return state
 
     async def _follow(self, state: RegistryState | None) -> RegistryState:
@@ -169,9 +169,12 @@ class Follower:
             seen = await self._read(CoinId(bytes(state.newest.name())))
             if seen is None:
                 break
-            state = _advance(state, seen)
+            state = self._advance(state, seen)
             self._seen.append(seen)
         return state
+
+    def _advance(self, state: RegistryState, seen: SeenSpend) -> RegistryState:
+        return _advance(state, seen, flags=self._node.expected_network.flags_at(seen.height))
 
     async def _read(self, coin_id: CoinId) -> SeenSpend | None:
         """The coin's spend, or None if it is not spent (yet)."""
@@ -225,9 +228,9 @@ def _begin(registry_id: LauncherId, spend: CoinSpend) -> RegistryState:
     return RegistryState(launch=launch, newest=launch.first_coin, owners_hash=launch.owners_hash, parent=spend.coin)
 
 
-def _advance(state: RegistryState, seen: SeenSpend) -> RegistryState:
-    """The state after one more spend of the newest coin."""
-    read = read_registry_spend(seen.spend)
+def _advance(state: RegistryState, seen: SeenSpend, *, flags: int) -> RegistryState:
+    """The state after one more spend of the newest coin, run by the rules of its height."""
+    read = read_registry_spend(seen.spend, flags=flags)
     if read is None:
         raise _no_registry(state.registry_id, "one of its coins is no registry's")
     ledger = read.ledger
