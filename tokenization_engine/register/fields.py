@@ -45,6 +45,8 @@ class Field:
     max_length: int = SHORT_TEXT
     lowest: int = 0
     highest: int = 2**63 - 1
+    is_ours: bool = False
+    """Whether CAD Trust's model lacks the field: it is not published, and kept where a whole record leaves it out."""
     column: str = ""
     """Name of the field's column, and of its attribute in the model: its name in snake_case, unless given."""
 
@@ -69,8 +71,10 @@ def _date(name: str, *, required: bool = True) -> Field:
     return Field(name=name, kind=Kind.DATE, is_required=required)
 
 
+_OUR_NAME = Field(name="localName", max_length=64, is_ours=True)
+
 PROJECT_FIELDS = (
-    _text("localName", longest=64),
+    _OUR_NAME,
     _text("currentRegistry", required=True, known="registries"),
     _text("projectId", required=True),
     _text("originProjectId", required=True),
@@ -95,7 +99,7 @@ PROJECT_FIELDS = (
 )
 
 LOCATION_FIELDS = (
-    _text("localName", longest=64),
+    _OUR_NAME,
     _text("country", required=True, pick=COUNTRIES),
     _text("inCountryRegion"),
     _text("geographicIdentifier", required=True),
@@ -103,20 +107,20 @@ LOCATION_FIELDS = (
 )
 
 ISSUANCE_FIELDS = (
-    _text("localName", longest=64),
+    _OUR_NAME,
     _date("startDate"),
     _date("endDate"),
     _text("verificationApproach", required=True),
     _date("verificationReportDate"),
     _text("verificationBody", required=True, known="verificationBody"),
-    Field(name="unitQuantity", kind=Kind.WHOLE, lowest=1),
+    Field(name="unitQuantity", kind=Kind.WHOLE, lowest=1, is_ours=True),
 )
 """The last is ours: the units that the registry credited for the period. Where it is given, the unit records of
 the issuance hold no more than that.
 """
 
 LABEL_FIELDS = (
-    _text("localName", longest=64),
+    _OUR_NAME,
     _text("label", required=True),
     _text("labelType", required=True, pick="labelType"),
     _date("creditingPeriodStartDate"),
@@ -160,9 +164,9 @@ METADATA_FIELDS = (
 )
 
 BLOCK_FIELDS = (
-    _text("series", longest=64),
-    Field(name="first", kind=Kind.SERIAL),
-    Field(name="last", kind=Kind.SERIAL),
+    Field(name="series", max_length=64, is_ours=True),
+    Field(name="first", kind=Kind.SERIAL, is_ours=True),
+    Field(name="last", kind=Kind.SERIAL, is_ours=True),
     _text("unitBlockStart"),
     _text("unitBlockEnd"),
     Field(name="unitCount", kind=Kind.WHOLE, is_required=True, lowest=1),
@@ -187,8 +191,8 @@ UNIT_FIELDS = (
     _text("unitRegistryLink", required=True, longest=LINK_TEXT),
     _text("correspondingAdjustmentDeclaration", required=True, pick="correspondingAdjustmentDeclaration"),
     _text("correspondingAdjustmentStatus", required=True, pick="correspondingAdjustmentStatus"),
-    Field(name="assetId", kind=Kind.HASH),
-    Field(name="statusCoinId", kind=Kind.HASH),
+    Field(name="assetId", kind=Kind.HASH, is_ours=True),
+    Field(name="statusCoinId", kind=Kind.HASH, is_ours=True),
 )
 """The last two are ours: the token these serials became, once and for all, and the coin of the chain event
 behind the present status.

@@ -35,6 +35,7 @@ from tokenization_engine.register.model import (
 from tokenization_engine.register.names import Known, Names
 from tokenization_engine.register.overlaps import find_overlaps
 from tokenization_engine.register.vocabularies import current
+from tokenization_engine.register.vocabulary import Vocabulary
 
 CHUNK = 2000
 """Records read and written in one go."""
@@ -44,7 +45,7 @@ MAX_PROBLEMS = 10_000
 
 KEPT_IDS = 1000
 
-_SERVERS_OWN = frozenset({"warehouseProjectId", "label_unit", "labelUnit"})
+SERVERS_OWN = frozenset({"warehouseProjectId", "label_unit", "labelUnit"})
 """What the export of a server repeats in a nested record: the parent's id, or the junction."""
 
 _REFERENCES = ("project", "issuanceId", "issuance", "projectLocationId", "labels")
@@ -68,6 +69,17 @@ class Written:
     record_count: int = 0
     unit_count: int = 0
     unit_ids: tuple[str, ...] = ()
+
+
+def read_record(
+    vocabulary: Vocabulary, kind: type[Record], raw: Mapping[str, Any], place: str, *, line: int | None = None
+) -> RecordReader:
+    """The record's own fields, read and held against the rules that need no other record."""
+    reader = RecordReader(vocabulary=vocabulary, record=place, line=line)
+    reader.refuse_unknown(_KNOWN_FIELDS[kind], raw)
+    reader.read_fields(kind.fields, raw)
+    check_record(kind, reader)
+    return reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +127,7 @@ class Intake:
 
     def finish(self) -> Written:
         """Read and write what is left, hold the totals, and tell what was written; look at `problems` first."""
-        self._flush()
+        self.flush()
         try:
             Trail.of(self._session).close(self._session)
         except QuantityExceeded as error:
@@ -132,9 +144,10 @@ class Intake:
         pending.append(_Pending(raw=raw, place=place, line=line))
         self.read_count += 1
         if len(pending) >= self._chunk:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Read and write what was taken so far."""
         projects, self._projects = self._projects, []
         units, self._units = self._units, []
         if projects:
@@ -156,11 +169,7 @@ class Intake:
             raise TooManyProblems
 
     def _reader(self, kind: type[Record], raw: Mapping[str, Any], place: str, line: int | None) -> RecordReader:
-        reader = RecordReader(vocabulary=self._vocabulary, record=place, line=line)
-        reader.refuse_unknown(_KNOWN_FIELDS[kind], raw)
-        reader.read_fields(kind.fields, raw)
-        check_record(kind, reader)
-        return reader
+        return read_record(self._vocabulary, kind, raw, place, line=line)
 
     def _read_project(self, pending: _Pending) -> None:
         raw = pending.raw
@@ -190,7 +199,7 @@ class Intake:
     def _read_part(
         self, kind: type[Record], child: Mapping[str, Any], place: str, project: Known | None, line: int | None
     ) -> tuple[RecordReader, Known]:
-        raw = {name: value for name, value in child.items() if name not in _SERVERS_OWN}
+        raw = {name: value for name, value in child.items() if name not in SERVERS_OWN}
         reader = self._reader(kind, raw, place, getattr(child, "line", None) or line)
         part = Known(id=reader.read_id("id", raw) or new_id(), project_id=project.id if project else None)
         self._names.take(reader, kind, part, raw)

@@ -390,6 +390,14 @@ class AuditEntry(Base):
     """
 
     __tablename__ = "audit_trail"
+    __table_args__ = (
+        Index(
+            "ix_audit_trail_deletions",
+            "kind",
+            sqlite_where=text("after IS NULL"),
+            postgresql_where=text("after IS NULL"),
+        ),
+    )
 
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     written_timestamp: Mapped[int] = mapped_column(Timestamp)

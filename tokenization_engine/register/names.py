@@ -149,7 +149,7 @@ class Names:
         if is_new or (is_held and kind is Unit and self.is_new_unit(name)):
             reader.refuse(field, f"{quoted(name)} names another {kind.kind} of the file too")
         elif is_held:
-            reader.refuse(field, f"{quoted(name)} names a {kind.kind} that the register holds already")
+            reader.refuse(field, f"the register holds the {kind.kind} {quoted(name)} already")
 
     def _ask(self, kind: type[Record], names: Iterable[object]) -> None:
         wanted = {name for name in names if isinstance(name, str) and name and (kind, name) not in self._asked}

@@ -4,13 +4,23 @@ metadata.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
 from tokenization_engine.register.audit import JsonValue, canonical_json, json_value
-from tokenization_engine.register.model import Record, Unit
+from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Record, Unit
 from tokenization_engine.register.vocabulary import country_code
 
+_ATTRIBUTES = {
+    "projectLocations": "locations",
+    "issuances": "issuances",
+    "labels": "labels",
+    "projectRatings": "ratings",
+    "coBenefits": "co_benefits",
+    "estimations": "estimations",
+    "relatedProjects": "related_projects",
+}
 _OF_THE_TOKEN = frozenset(
     {"marketplace", "marketplaceLink", "marketplaceIdentifier", "assetId", "statusCoinId", "localName"}
 )
@@ -34,6 +44,28 @@ def unit_json(unit: Unit) -> dict[str, Any]:
         **({"projectLocationId": unit.project_location_id} if unit.project_location_id else {}),
         "labels": unit.label_ids,
     }
+
+
+def project_json(project: Project) -> dict[str, Any]:
+    """The project with its parts, each list by CAD Trust's name and in the order of ids; an empty list is left out."""
+    parts = {name: [record_json(part) for part in parts_of(project, name)] for name in PROJECT_CHILDREN}
+    return {**record_json(project), **{name: rows for name, rows in parts.items() if rows}}
+
+
+def parts_of(project: Project, name: str) -> Sequence[Record]:
+    """The project's parts on the list of that name."""
+    parts: Sequence[Record] = getattr(project, _ATTRIBUTES[name])
+    return parts
+
+
+def whole_record(record: Project | Unit) -> dict[str, Any]:
+    """The project with its parts, or the unit with what it refers to: what a change of it must hold."""
+    return project_json(record) if isinstance(record, Project) else unit_json(record)
+
+
+def record_version(record: Project | Unit) -> bytes:
+    """sha256 of the whole record's canonical JSON, 32 bytes: another one as soon as anything in it changes."""
+    return sha256(canonical_json(whole_record(record)).encode()).digest()
 
 
 def full_record_json(unit: Unit) -> str:

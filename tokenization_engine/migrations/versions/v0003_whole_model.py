@@ -58,6 +58,10 @@ def upgrade() -> None:
     _chain_entries()
     with op.batch_alter_table("audit_trail") as trail:
         trail.alter_column("entry_hash", existing_type=Hash32(), nullable=False)
+    is_deletion = sa.text("after IS NULL")
+    op.create_index(
+        "ix_audit_trail_deletions", "audit_trail", ["kind"], sqlite_where=is_deletion, postgresql_where=is_deletion
+    )
     with op.batch_alter_table("register_state") as state:
         state.alter_column("head_hash", existing_type=Hash32(), nullable=False)
     make_guards()
@@ -66,6 +70,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the guards away, then the tables; the entries keep their hashes."""
     _drop_guards()
+    op.drop_index("ix_audit_trail_deletions", "audit_trail")
     with op.batch_alter_table("audit_trail") as trail:
         trail.alter_column("entry_hash", existing_type=Hash32(), nullable=True)
         trail.drop_column("comment")
