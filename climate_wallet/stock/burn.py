@@ -63,7 +63,7 @@ async def retire(
         number = await wallet.token_wallet(asset_id)
         coin = await _lead(wallet, number, asset_id, amount)
         plan = retiring(
-            token, coin_id_of(coin), units, record, private=private, salts=lambda _: secrets.token_bytes(SALT_BYTES)
+            token, coin_id_of(coin), units, record, private=private, salts=lambda *_: secrets.token_bytes(SALT_BYTES)
         )
         sealing = AssertConcurrentSpend(plan.receipt.name())
 

@@ -45,6 +45,9 @@ ANSWER_LIMIT = 64 * 1024 * 1024
 class StockConnection(WalletRpcClient):
     """Chia's client of the official wallet, with our errors."""
 
+    has_answered: bool = False
+    """Whether anything here has ever answered as the official wallet does."""
+
     async def fetch(self, path: str, request_json: dict[str, Any]) -> dict[str, Any]:
         """The official wallet's answer to one question; chia's ResponseFailureError if it says no."""
         assert path not in FORBIDDEN, f"{path} is never asked"
@@ -67,12 +70,17 @@ class StockConnection(WalletRpcClient):
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             if isinstance(error, aiohttp.ClientConnectorError):
                 raise self._absent(error) from error
+            if self.has_answered:
+                raise StockWalletDown(
+                    f"the official wallet at {self.place} hung up before it answered {path}: it stopped, or starts anew"
+                ) from error
             raise self._untrusted("it hung up on us") from error
         except (aiohttp.ClientError, ValueError, RecursionError, KeyError, TypeError) as error:
             raise StockWalletMalformed(
                 f"{self.place} answered {path} with something that is no answer of the official wallet's "
                 f"({_reason(error)})"
             ) from error
+        self.has_answered = True
         if not is_said:
             raise ResponseFailureError(answer)
         found: dict[str, Any] = answer

@@ -57,6 +57,8 @@ XCH_WALLET = uint32(1)
 """The official wallet's number for its XCH."""
 
 POLL_SECONDS = 0.5
+FINDING_SECONDS = 30.0
+"""How long the official wallet may take to find the coins of a token it was just told of."""
 DROPPED_LOOKED_AT = 20
 """Newest transactions of ours that are looked through for dropped ones."""
 
@@ -228,7 +230,15 @@ class StockWallet:
             info = token_info(session, asset_id)
         if info is None:
             raise UnknownToken(f"the wallet holds nothing of the token 0x{asset_id.hex()}: see its balances")
-        return await self._add(info)
+        number = await self._add(info)
+        await self._wait_for_coins(number)
+        return number
+
+    async def _wait_for_coins(self, number: int) -> None:
+        """Give the official wallet time to find the coins of a token that it was just told of."""
+        deadline = time.monotonic() + min(self.patience, FINDING_SECONDS)
+        while not await self.spendable(number) and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _add_strays(self) -> None:
         """Add the tokens of followed registries that the official wallet holds and was not told of."""
