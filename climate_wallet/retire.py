@@ -96,6 +96,10 @@ def issued_token(engine: Engine, asset_id: AssetId) -> TokenInfo:
 
 
 def _salts(keys: PrivateKeys, lead: CoinId) -> Salts:
-    """Salts made from the key, this coin and the field's name: never used twice, and made again from the words."""
+    """Salts made from the key, this coin, and the field's name and value; made again from the words.
+
+    The value is in it because a retirement that was refused or reorganized away has been seen, and its coin is used
+    again: with one salt for both, whoever is shown the second beneficiary could try names on the first.
+    """
     seed = keys.salt_seed()
-    return lambda key: fresh_salt(seed, f"{lead.hex()}:{key}")
+    return lambda key, value: fresh_salt(seed, f"{lead.hex()}:{key}:{value}")

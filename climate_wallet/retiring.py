@@ -21,8 +21,8 @@ from puzzles.retirement import receipt_coin, seal, write_record
 from puzzles.unit_block_tail import delta_of, retire_solution
 from puzzles.units import CoinId, Mojos, mojos_to_units
 
-Salts = Callable[[str], bytes]
-"""The salt of a private field, by its key: 32 bytes that stand for nothing else."""
+Salts = Callable[[str, str], bytes]
+"""The salt of a private field, by its key and value: 32 bytes that stand for nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +77,8 @@ def retiring(
     token: TokenInfo, lead: CoinId, units: int, record: Mapping[str, str], *, private: Collection[str], salts: Salts
 ) -> Retiring:
     """The retirement of these units out of the lead; raises RecordError for a record that cannot be written."""
-    committed = tuple(
-        PrivateField(key=key, value=canonical_text(record[key]), salt=salts(key)) for key in record if key in private
-    )
+    hidden = {key: canonical_text(record[key]) for key in record if key in private}
+    committed = tuple(PrivateField(key=key, value=value, salt=salts(key, value)) for key, value in hidden.items())
     public = {key: canonical_text(record[key]) for key in record if key not in private}
     written = write_record(public, committed)
     receipt = receipt_coin(lead, delta_of(units), written)

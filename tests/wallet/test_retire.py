@@ -6,6 +6,7 @@ import pytest
 from chia.types.blockchain_format.program import Program
 from chia_rs import CoinSpend, SpendBundle
 
+from chain.errors import PushRefused
 from climate_wallet.coins import amounts, purse
 from climate_wallet.errors import AmountError, BuildError, NotEnoughUnits, RequestReused, UnknownToken
 from climate_wallet.journal import Status, find
@@ -107,6 +108,30 @@ async def test_same_private_value_is_hidden_differently_each_time(world: World, 
         await world.chain.farm()
         await alice.catch_up()
     assert len(seen) == 2
+
+
+async def test_beneficiary_of_a_refused_retirement_stays_private_when_the_next_one_is_disclosed(
+    world: World, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever saw the first bundle tries the name that it hid, with the salt that opens the second."""
+    alice, asset_id = await holder(world, registry)
+    seen: list[SpendBundle] = []
+
+    async def refuse(bundle: SpendBundle) -> bytes:
+        seen.append(bundle)
+        raise PushRefused("INVALID_FEE_LOW_FEE", "the transaction was refused: raise the fee")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(alice.node, "push", refuse)
+        with pytest.raises(PushRefused):
+            await retire(alice, asset_id, units_to_mojos(5), RECORD, private=["beneficiary_name"], fee=Mojos(0))
+    other = RECORD | {"beneficiary_name": "Tshering"}
+    tx = await retire(alice, asset_id, units_to_mojos(5), other, private=["beneficiary_name"], fee=Mojos(0))
+    (shown,) = tx.details["private"]  # type: ignore[misc]
+    salt = bytes.fromhex(shown["salt"].removeprefix("0x"))  # type: ignore[has-type]
+    hidden = receipt_of(seen[0])[1]["beneficiary_name"]
+    assert isinstance(hidden, bytes)
+    assert not commitment_opens(hidden, key="beneficiary_name", value="Druk Green Power", salt=salt)
 
 
 async def test_request_asked_again_retires_nothing_twice(world: World, registry: Registry) -> None:
