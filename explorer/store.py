@@ -8,6 +8,7 @@ one PostgreSQL database, so every table says whose it is.
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Engine, ForeignKey, Integer, LargeBinary, String, Text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from chain.database import Hash32, Timestamp, Uint64, open_database, writing
@@ -229,6 +230,13 @@ def open_index(url: str, network: Network) -> Engine:
 
 def bind_network(engine: Engine, network: Network) -> None:
     """Bind a new index to the network; raises WrongIndex if it is bound to another."""
+    try:
+        _bind(engine, network)
+    except IntegrityError:  # another program has just bound the same new index
+        _bind(engine, network)
+
+
+def _bind(engine: Engine, network: Network) -> None:
     with writing(engine) as session:
         state = session.get(StateRow, 1)
         if state is None:

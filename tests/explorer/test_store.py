@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, UniqueConstraint, inspect
 
+from chain.database import open_database, writing
 from chain.network import MAINNET, SIMULATOR0
 from explorer.errors import WrongIndex
-from explorer.store import Model, open_index
+from explorer.store import MIGRATIONS, Model, StateRow, bind_network, open_index
 
 
 def test_migrations_make_the_schema_that_the_models_describe(index: Engine) -> None:
@@ -43,3 +45,21 @@ def test_index_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WrongIndex):
         open_index(url, MAINNET)
     open_index(url, SIMULATOR0).dispose()
+
+
+def test_two_programs_that_make_one_index_at_once_both_have_it(postgres_url: str) -> None:
+    first, second = open_database(postgres_url, MIGRATIONS), open_database(postgres_url, MIGRATIONS)
+    binding = threading.Thread(target=bind_network, args=(second, SIMULATOR0))
+    with writing(first) as session:
+        session.add(StateRow(id=1, genesis_challenge=SIMULATOR0.genesis_challenge, generation=0))
+        session.flush()
+        binding.start()
+        binding.join(timeout=0.5)  # it waits for what is not committed yet
+        assert binding.is_alive()
+    binding.join(timeout=30)
+    assert not binding.is_alive()
+    bind_network(second, SIMULATOR0)
+    with pytest.raises(WrongIndex):
+        bind_network(second, MAINNET)
+    first.dispose()
+    second.dispose()
