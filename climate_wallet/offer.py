@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from secrets import token_bytes
 
 from chia.types.blockchain_format.program import Program
 from chia.util.bech32m import bech32_decode, convertbits
@@ -252,7 +253,7 @@ def _rehearsed(bundle: SpendBundle, asked: Sequence[Asked], network: Network, he
     """What the offer's spends do once it is paid, by coins that are imagined; its signature must fit with no other."""
     payers: list[CoinSpend] = []
     for each in asked:
-        payers += settle([imagined_coin(each.amount, each.asset_id)], each.groups)
+        payers += settle([imagined_coin(each.amount, each.asset_id, token_bytes(32))], each.groups)
     trial = SpendBundle([*bundle.coin_spends, *payers], bundle.aggregated_signature)
     flags = get_flags_for_height_and_constants(height, network.constants)
     try:
@@ -283,7 +284,7 @@ def _refused(error: Exception, network: Network) -> str:
 
 def _code(error: Exception) -> str:
     """The name of chia's reason; its validator raises a ValueError of (kind, number, text)."""
-    number = error.args[1] if len(error.args) > 1 else None
+    number: int = error.args[1] if len(error.args) > 1 else -1
     known = {each.value: each.name for each in Err}
     return error.code.name if isinstance(error, ValidationError) else known.get(number, "")
 

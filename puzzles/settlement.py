@@ -29,8 +29,6 @@ ASSERT_PUZZLE_ANNOUNCEMENT = 63
 MAX_PAYMENTS = 100
 """More payments in one offer are not read: a trade has a handful."""
 
-_ANYWHERE = bytes32(b"\x01" * 32)
-
 
 def settlement_puzzle(asset_id: AssetId | None) -> Program:
     """The full puzzle of a settlement coin, of a token or of XCH (None)."""
@@ -115,9 +113,12 @@ def settlement_coin(
     return SettlementCoin(coin=coin, asset_id=asset_id, lineage_proof=lineage_proof(parent, parent_inner_puzzle_hash))
 
 
-def imagined_coin(amount: Mojos, asset_id: AssetId | None) -> SettlementCoin:
-    """A settlement coin as whoever takes an offer would bring it: good for a rehearsal, and on no chain."""
-    parent = Coin(_ANYWHERE, bytes32(settlement_puzzle_hash(asset_id)), uint64(amount))
+def imagined_coin(amount: Mojos, asset_id: AssetId | None, nowhere: bytes) -> SettlementCoin:
+    """A settlement coin as whoever takes an offer would bring it: good for a rehearsal, and on no chain.
+
+    Its descent is from the id `nowhere` (32 bytes), which no offer may foresee.
+    """
+    parent = Coin(bytes32(nowhere), bytes32(settlement_puzzle_hash(asset_id)), uint64(amount))
     return settlement_coin(parent, amount, asset_id, SETTLEMENT_HASH)
 
 
