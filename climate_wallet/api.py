@@ -63,6 +63,7 @@ from climate_wallet.errors import (
 )
 from climate_wallet.journal import Transaction, find, newest, pending
 from climate_wallet.offer_api import OfferRoutes
+from climate_wallet.paying import MAX_XCH_MOJOS, Paying
 from climate_wallet.registries import add_registry, remove_registry
 from climate_wallet.seal_api import SealRoutes
 from climate_wallet.service import Service
@@ -128,9 +129,7 @@ STATUSES: StatusTable = {
 """Error class to HTTP status, by the nearest class of its family."""
 
 MAX_PAGE = 500
-MAX_XCH_MOJOS = 2**64 - 1
 
-_Fee = Field(default=None, ge=0, le=MAX_XCH_MOJOS)
 _RequestId = Field(default=None, min_length=1, max_length=100)
 
 
@@ -140,42 +139,38 @@ class Unlock(Body):
     passphrase: str = Field(default="", max_length=1000)
 
 
-class SendUnits(Body):
+class SendUnits(Paying):
     """Send whole units of a token."""
 
     asset_id: Hex32
     units: int
     to: str = Field(max_length=200)
-    fee: int | None = _Fee
     request_id: str | None = _RequestId
 
 
-class SendXch(Body):
+class SendXch(Paying):
     """Send mojos of XCH."""
 
     mojos: int = Field(le=MAX_XCH_MOJOS)
     to: str = Field(max_length=200)
-    fee: int | None = _Fee
     request_id: str | None = _RequestId
 
 
-class Retire(Body):
+class Retire(Paying):
     """Retire whole units; the fields named in `private` are only committed to on chain."""
 
     asset_id: Hex32
     units: int
     record: dict[str, str] = Field(default_factory=dict, max_length=32)
     private: list[str] = Field(default_factory=list, max_length=32)
-    fee: int | None = _Fee
     request_id: str | None = _RequestId
 
 
-class Combine(Body):
+class Combine(Paying):
     """Make one coin that holds so many whole units of a token."""
 
     asset_id: Hex32
     units: int
-    fee: int | None = _Fee
 
 
 class Detokenize(Body):
@@ -185,7 +180,7 @@ class Detokenize(Body):
     units: int
 
 
-class RaiseFee(Body):
+class RaiseFee(Paying):
     """The whole fee that the replacement is to pay."""
 
     fee: int = Field(ge=0, le=MAX_XCH_MOJOS)
@@ -282,7 +277,7 @@ class Routes:
             AssetId(body.asset_id),
             whole_units(body.units),
             to,
-            fee=_fee(body.fee),
+            fee=body.chosen(self._service.fees),
             request_id=body.request_id,
         )
         return answer(self._shown(tx), status=201)
@@ -291,7 +286,9 @@ class Routes:
         """Send mojos of XCH."""
         body = await read_body(request, SendXch)
         to = self._service.network.decode_address(body.to)
-        tx = await self._service.holder.send_xch(Mojos(body.mojos), to, fee=_fee(body.fee), request_id=body.request_id)
+        tx = await self._service.holder.send_xch(
+            Mojos(body.mojos), to, fee=body.chosen(self._service.fees), request_id=body.request_id
+        )
         return answer(self._shown(tx), status=201)
 
     async def retire(self, request: web.Request) -> web.Response:
@@ -302,7 +299,7 @@ class Routes:
             whole_units(body.units),
             body.record,
             private=body.private,
-            fee=_fee(body.fee),
+            fee=body.chosen(self._service.fees),
             request_id=body.request_id,
         )
         return answer(self._shown(tx), status=201)
@@ -310,7 +307,9 @@ class Routes:
     async def combine(self, request: web.Request) -> web.Response:
         """Make one coin that holds so many units, for a signer that burns out of one."""
         body = await read_body(request, Combine)
-        tx = await self._service.holder.combine(AssetId(body.asset_id), whole_units(body.units), fee=_fee(body.fee))
+        tx = await self._service.holder.combine(
+            AssetId(body.asset_id), whole_units(body.units), fee=body.chosen(self._service.fees)
+        )
         return answer(self._shown(tx), status=201)
 
     async def detokenize(self, request: web.Request) -> web.Response:
@@ -337,7 +336,9 @@ class Routes:
     async def raise_fee(self, request: web.Request) -> web.Response:
         """Replace a pending transaction by one with a higher fee."""
         body = await read_body(request, RaiseFee)
-        tx = await self._service.holder.raise_fee(_hex32(request, "tx_id"), Mojos(body.fee))
+        fee = body.chosen(self._service.fees)
+        assert fee is not None, "the field is required"
+        tx = await self._service.holder.raise_fee(_hex32(request, "tx_id"), fee)
         return answer(self._shown(tx))
 
     async def certificate(self, request: web.Request) -> web.Response:
@@ -375,10 +376,6 @@ class Routes:
         async with self._service.kept.lock:
             remove_registry(self._service.engine, LauncherId(_hex32(request, "registry_id")))
         return answer({"registries": [registry_json(each) for each in followed(self._service.engine)]})
-
-
-def _fee(fee: int | None) -> Mojos | None:
-    return None if fee is None else Mojos(fee)
 
 
 def _hex32(request: web.Request, name: str) -> bytes:

@@ -11,7 +11,7 @@ import click
 
 from chain.console import Output, console, output_option
 from climate_wallet.amounts import show_xch
-from climate_wallet.cli_pay import chosen_fee, show_transaction, with_fee_options
+from climate_wallet.cli_pay import chosen_fee, high_fee_option, show_transaction, with_fee_options
 from climate_wallet.daemon import daemon_there
 from climate_wallet.errors import AmountError, OfferMalformed
 from climate_wallet.offer_amounts import MAX_TEXT, Amounts, parse_amounts, parse_expiry, show_amount
@@ -34,6 +34,7 @@ def offer() -> None:
 @click.option("--expires", help="A duration (90m, 2h, 7d), a block height, unix seconds, or an ISO time with its zone.")
 @click.option("--fee", "fee_xch", help="What you pay of the fee, in XCH; nothing if not given: the taker pays.")
 @click.option("--fee-mojos", type=click.IntRange(min=0), help="The same in mojos.")
+@high_fee_option
 @output_option
 def make(
     out: Output,

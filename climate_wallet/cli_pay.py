@@ -12,7 +12,7 @@ import click
 from chain.console import Output, Refusal, output_option, working
 from chain.errors import ConfirmTimeout
 from climate_wallet.amounts import parse_units, parse_xch, show_xch
-from climate_wallet.daemon import Daemon, daemon_there
+from climate_wallet.daemon import ALLOW_HIGH_FEE, Daemon, daemon_there
 from climate_wallet.errors import AmountError, BuildError, UnitsScattered
 from puzzles.errors import RecordError
 from puzzles.record_keys import RECORD_KEYS
@@ -21,9 +21,24 @@ from puzzles.units import mojos_to_units
 CONFIRM_SECONDS = 600.0
 POLL_SECONDS = 1.0
 
+
+def _remember_high_fee(ctx: click.Context, _: click.Parameter, is_allowed: bool) -> None:
+    if is_allowed:
+        ctx.meta[ALLOW_HIGH_FEE] = True
+
+
+high_fee_option = click.option(
+    "--allow-high-fee",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember_high_fee,
+    help="Pay the fee given even if it is above the ceiling.",
+)
+
 _fee_options = [
     click.option("--fee", "fee_xch", help="Fee in XCH, such as 0.00005; the node's estimate if not given."),
     click.option("--fee-mojos", type=click.IntRange(min=0), help="Fee in mojos, instead of --fee."),
+    high_fee_option,
     click.option("--wait", is_flag=True, help="Wait until it is in a block."),
 ]
 

@@ -18,6 +18,16 @@ SIGNER = "climate_wallet.signer"
 SIGNERS = {"keys": "keys of its own", "chia": "the official wallet"}
 
 
+ALLOW_HIGH_FEE = "allow_high_fee"
+"""Where a command keeps --allow-high-fee, and the field of a request that tells it."""
+
+
+def _meta(key: str) -> object:
+    """What the command under way keeps under that key; None for nothing."""
+    ctx = click.get_current_context(silent=True)
+    return None if ctx is None else ctx.meta.get(key)
+
+
 class Daemon:
     """The client, its refusals turned into exit codes."""
 
@@ -40,9 +50,9 @@ class Daemon:
             raise Refusal(error, exit_code_of(error.name), name=error.name) from error
 
     def post(self, path: str, **body: object) -> dict[str, Any]:
-        """The answer to a POST; what is None is left out."""
+        """The answer to a POST; what is None is left out, and --allow-high-fee of the command is added."""
         try:
-            return self._client.post(path, body)
+            return self._client.post(path, {**body, ALLOW_HIGH_FEE: _meta(ALLOW_HIGH_FEE)})
         except DaemonRefused as error:
             raise Refusal(error, exit_code_of(error.name), name=error.name) from error
 

@@ -18,6 +18,7 @@ from climate_wallet.offer_make import Expiry, cancel_offer, make_offer
 from climate_wallet.offer_shapes import made_json, view_json
 from climate_wallet.offer_take import take_offer
 from climate_wallet.offer_view import view_offer
+from climate_wallet.paying import Paying
 from climate_wallet.service import Service
 from climate_wallet.shapes import transaction_json
 from puzzles.units import AssetId, Height, Mojos
@@ -25,8 +26,6 @@ from puzzles.units import AssetId, Height, Mojos
 MAX_ASSETS = 10
 MAX_PAGE = 500
 MAX_TIME = 2**63 - 1
-
-_Fee = Field(default=None, ge=0, le=MAX_MOJOS)
 
 
 class OfferAmount(Body):
@@ -37,7 +36,7 @@ class OfferAmount(Body):
     mojos: int | None = Field(default=None, ge=1, le=MAX_MOJOS)
 
 
-class MakeOffer(Body):
+class MakeOffer(Paying):
     """An offer to be made; it ends at a height, at a time, or so many seconds from now, if at all."""
 
     gives: list[OfferAmount] = Field(min_length=1, max_length=MAX_ASSETS)
@@ -45,7 +44,6 @@ class MakeOffer(Body):
     height: int | None = Field(default=None, ge=1, le=2**32 - 1)
     timestamp: int | None = Field(default=None, ge=1, le=MAX_TIME)
     seconds: int | None = Field(default=None, ge=1, le=2**40)
-    fee: int | None = _Fee
 
 
 class ShowOffer(Body):
@@ -54,20 +52,18 @@ class ShowOffer(Body):
     offer: str = Field(max_length=MAX_TEXT)
 
 
-class TakeOffer(Body):
+class TakeOffer(Paying):
     """An offer to be taken, and the most that may be paid for it beside the fee."""
 
     offer: str = Field(max_length=MAX_TEXT)
     at_most: list[OfferAmount] = Field(min_length=1, max_length=MAX_ASSETS)
     accept_unknown: bool = False
-    fee: int | None = _Fee
 
 
-class CancelOffer(Body):
+class CancelOffer(Paying):
     """How to take an offer back; `locally`: only free its coins, while whoever has it can still take it."""
 
     locally: bool = False
-    fee: int | None = _Fee
 
 
 class OfferPage(Body):
@@ -101,7 +97,9 @@ class OfferRoutes:
             height=None if body.height is None else Height(body.height), timestamp=body.timestamp, seconds=body.seconds
         )
         given, wanted = _amounts(body.gives), _amounts(body.wants)
-        made = await make_offer(self._service.wallet, given, wanted, expiry=expiry, fee=Mojos(body.fee or 0))
+        made = await make_offer(
+            self._service.wallet, given, wanted, expiry=expiry, fee=body.chosen(self._service.fees) or Mojos(0)
+        )
         return answer(made_json(made), status=201)
 
     async def made(self, request: web.Request) -> web.Response:
@@ -128,7 +126,7 @@ class OfferRoutes:
             body.offer,
             at_most=_amounts(body.at_most),
             accepts_unknown=body.accept_unknown,
-            fee=None if body.fee is None else Mojos(body.fee),
+            fee=body.chosen(self._service.fees),
         )
         return answer(transaction_json(tx, self._service.wallet.height), status=201)
 
@@ -140,7 +138,7 @@ class OfferRoutes:
             async with wallet.lock:
                 made = release(wallet.engine, offer_id)
             return answer({"offer": made_json(made), "transaction": None})
-        tx = await cancel_offer(wallet, offer_id, fee=None if body.fee is None else Mojos(body.fee))
+        tx = await cancel_offer(wallet, offer_id, fee=body.chosen(self._service.fees))
         made = find_made(wallet.engine, offer_id)
         return answer({"offer": made_json(made), "transaction": transaction_json(tx, wallet.height)}, status=201)
 

@@ -72,6 +72,11 @@ class Service(ABC):
         self._wake = asyncio.Event()
 
     @property
+    def fees(self) -> FeeSettings:
+        """How much a transaction may pay."""
+        return self._fees
+
+    @property
     def network(self) -> Network:
         """The network this wallet is on."""
         return self._node.expected_network

@@ -269,9 +269,15 @@ async def test_each_mistake_is_one_sentence_and_a_fitting_exit_code(
         (INPUT, "is not a field", ["retire", "1", "--token", token, "--field", "purpose"]),
         (INPUT, "'shoe_size' is no field", ["retire", "1", "--token", token, "--field", "shoe_size=44"]),
         (REFUSED, "101 units were asked for", ["retire", "101", "--token", token, "--fee-mojos", "0"]),
-        (REFUSED, "the wallet can spend 0.000002 XCH", ["retire", "1", "--token", token, "--fee", "0.1"]),
+        (
+            REFUSED,
+            "the wallet can spend 0.000002 XCH",
+            ["retire", "1", "--token", token, "--fee", "0.1", "--allow-high-fee"],
+        ),
+        (REFUSED, "is above the ceiling of 1000000000 mojos", ["retire", "1", "--token", token, "--fee", "0.1"]),
+        (REFUSED, "is above the ceiling", ["raise-fee", "0x" + "ab" * 32, "--fee", "0.1"]),
         (REFUSED, "holds nothing of the token", ["send", "1", "--token", "0x" + "ab" * 32, "--to", address]),
-        (REFUSED, "made no transaction", ["raise-fee", "0x" + "ab" * 32, "--fee", "0.1"]),
+        (REFUSED, "made no transaction", ["raise-fee", "0x" + "ab" * 32, "--fee", "0.0001"]),
         (REFUSED, "is not the id of a registry", ["registry", "add", token]),
     ]
     for code, said, command in mistakes:
