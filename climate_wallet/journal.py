@@ -93,17 +93,18 @@ class Transaction:
 def write(engine: Engine, draft: Draft) -> Transaction:
     """Write the transaction down, its coins promised from now on."""
     with writing(engine) as session:
-        row = TransactionRow(
-            tx_id=bytes(draft.bundle.name()),
-            request_id=draft.request_id,
-            kind=draft.kind.value,
-            details=dict(draft.details),
-            bundle=bytes(draft.bundle),
-            fee=draft.fee,
-            marker_coin_id=draft.marker,
-            created_timestamp=int(time.time()),
-        )
-        session.add(row)
+        tx_id = bytes(draft.bundle.name())
+        row = session.scalars(select(TransactionRow).where(TransactionRow.tx_id == tx_id)).first()
+        if row is None:
+            row = TransactionRow(tx_id=tx_id)
+            session.add(row)
+        else:  # built of the same coins once more, after it was dropped
+            assert row.dropped_reason is not None, "the coins of a living transaction are promised to it"
+            row.dropped_reason = row.push_note = row.doubtful_height = None
+        row.request_id = draft.request_id
+        row.kind, row.details = draft.kind.value, dict(draft.details)
+        row.bundle, row.fee = bytes(draft.bundle), draft.fee
+        row.marker_coin_id, row.created_timestamp = draft.marker, int(time.time())
         session.flush()
         _promise(session, row.id, draft.bundle)
         return _transaction(row)

@@ -87,6 +87,24 @@ async def test_payment_the_node_refuses_is_dropped_with_its_reason_and_frees_its
     assert len(purse(alice.book, None).spendable) == 1
 
 
+async def test_payment_the_node_refused_can_be_made_once_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = await alice_with(world, XCH)
+
+    async def refuse(_: object) -> bytes:
+        raise PushRefused("MEMPOOL_FULL", "the node has no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.node, "push", refuse)
+        with pytest.raises(PushRefused):
+            await send_xch(alice, Mojos(7), BOB, fee=Mojos(3))
+    again = await send_xch(alice, Mojos(7), BOB, fee=Mojos(3))
+    (only,) = newest(alice.engine, limit=10)
+    assert (only.tx_id, only.status) == (again.tx_id, Status.PENDING), "the very same bundle, alive again"
+    await world.chain.farm()
+    await alice.catch_up()
+    assert find(alice.engine, again.tx_id).status is Status.CONFIRMED
+
+
 async def test_payment_whose_coin_another_wallet_of_the_same_key_spent_is_dropped_with_a_reason(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
