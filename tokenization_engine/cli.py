@@ -32,6 +32,11 @@ for name, place, sentence in (
     ("start", "cli_start:start", "Settle what is under way from the chain, and answer over HTTP, until stopped."),
     ("doctor", "cli_doctor:doctor", "Look at node, key, register, registry, jobs and balance, and say what to do."),
     ("units", "cli_register:units", "The register's unit records."),
+    (
+        "register",
+        "cli_staging:register",
+        "Stage changes of the register's records, compare, commit; prove its audit trail.",
+    ),
     ("status", "cli_jobs:status", "What is under way, by the journal; `resume` looks at the chain and goes on."),
     ("cancel", "cli_jobs:cancel", "Drop a job of which nothing is signed yet."),
     ("address", "cli_chain:address", "The address that pays for everything, and what it holds."),

@@ -10,6 +10,7 @@ EngineError
 |   |-- StillReferred      a record that other records stand on and that is not deleted, or not yet
 |   |-- StagingRefused     a change that cannot be staged, committed or dropped
 |   |   `-- RecordChanged  a record that was changed since, by somebody else
+|   |-- TrailBroken        an audit trail that does not hold, with the first thing wrong
 |   |-- VocabularyInvalid  a governance file that is none, or lacks what the register needs
 |   |-- MoveRefused        a status a record may not move to from the one it has
 |   |-- AlreadyTokenized   a unit whose serials were tokenized before, as another token
@@ -110,6 +111,10 @@ class StagingRefused(RegisterError):
 
 class RecordChanged(StagingRefused):
     """A record that was changed since it was read or staged, by somebody else."""
+
+
+class TrailBroken(RegisterError):
+    """An audit trail that does not hold, or rows that are not what it says."""
 
 
 class VocabularyInvalid(RegisterError):

@@ -18,6 +18,7 @@ from tokenization_engine.errors import (
     RecordInvalid,
     RequestInvalid,
     StatementInvalid,
+    VocabularyInvalid,
     WaitedTooLong,
 )
 
@@ -33,6 +34,7 @@ EXIT_CODES: ExitCodes = {
     RecordInvalid: INPUT,
     RequestInvalid: INPUT,
     StatementInvalid: INPUT,
+    VocabularyInvalid: INPUT,
     NotTheIssuer: KEYS,
     SerialsTaken: REFUSED,
     WaitedTooLong: UNREACHABLE,

@@ -37,6 +37,7 @@ MAX_STAGED = 100_000
 
 _BLOCK_NAMES = frozenset({"series", "first", "last", "unitBlockStart", "unitBlockEnd", "unitCount"})
 _AT_ONCE = 500
+_COUNT_KEY = "staged_count"
 
 
 class Table(StrEnum):
@@ -362,9 +363,11 @@ def _keep(
 ) -> Staged:
     trail = Trail.of(session)
     row = _row(session, record_id)
-    if row is None and count_staged(session) >= MAX_STAGED:
-        raise StagingRefused(f"{MAX_STAGED} changes wait already: commit or drop them first")
     if row is None:
+        waiting = session.info.get(_COUNT_KEY) or count_staged(session)
+        if waiting >= MAX_STAGED:
+            raise StagingRefused(f"{MAX_STAGED} changes wait already: commit or drop them first")
+        session.info[_COUNT_KEY] = waiting + 1
         row = StagedChange(record_id=record_id)
         session.add(row)
     row.table, row.action, row.author = table.value, action.value, trail.author

@@ -1,0 +1,294 @@
+"""The command line's `register` group: staged changes, the audit trail, the governance lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chain.console import Output, output_option, working
+from tokenization_engine.cli_options import FILE
+from tokenization_engine.cli_register import opened_register
+from tokenization_engine.errors import NothingToDo, TrailBroken
+from tokenization_engine.register.audit import Change
+from tokenization_engine.register.documents import Row, read_file
+from tokenization_engine.register.history import field_changes, project_history, unit_history
+from tokenization_engine.register.model import Project, Unit
+from tokenization_engine.register.queries import find_project, find_unit
+from tokenization_engine.register.records import record_version, whole_record
+from tokenization_engine.register.staging import (
+    Action,
+    Difference,
+    Staged,
+    Table,
+    commit,
+    differences,
+    drop,
+    stage_delete,
+    stage_insert,
+    stage_split,
+    stage_update,
+    staged_changes,
+)
+from tokenization_engine.register.verify import verify
+from tokenization_engine.register.vocabularies import ENFORCED, current, load
+from tokenization_engine.register.vocabularies import read_file as read_governance_file
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+VERSION = "recordVersion"
+"""What `register record` adds to a record, so that a change made from it is refused if the record changed since."""
+
+_DIFF_COLUMNS = ("record", "change", "field", "is", "becomes")
+_HISTORY_COLUMNS = ("entry", "when", "who", "why", "record", "field", "was", "became", "comment")
+_LONGEST_CELL = 60
+
+
+@click.group()
+def register() -> None:
+    """Stage changes of the register's records, compare, commit; prove its audit trail."""
+
+
+@register.command("record")
+@click.argument("units", nargs=-1, metavar="[UNIT...]")
+@click.option("--project", "projects", multiple=True, metavar="PROJECT", help="A project, with its parts.")
+def record_command(units: tuple[str, ...], projects: tuple[str, ...]) -> None:
+    """Whole records as JSON, to be edited and staged: units by id or serial number, projects by id or name."""
+    if not (units or projects):
+        raise NothingToDo("name the units, by id or serial number, or --project with a project's id or name")
+    with opened_register() as (opened, _), opened.reading() as session:
+        rows = {
+            "projects": [_with_version(find_project(session, name)) for name in projects],
+            "units": [_with_version(find_unit(session, name)) for name in units],
+        }
+    shown = {name: records for name, records in rows.items() if records}
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+@register.command("stage")
+@click.argument("file", type=FILE, required=False)
+@click.option("--delete-unit", "units", multiple=True, metavar="UNIT", help="Stage the deletion of a unit.")
+@click.option("--delete-project", "projects", multiple=True, metavar="PROJECT", help="Stage the deletion of a project.")
+@click.option("--split", "split", nargs=2, metavar="UNIT COUNTS", help="Stage a unit in parts, as in --split ID 40,60.")
+@output_option
+def stage_command(
+    out: Output, file: Path | None, units: tuple[str, ...], projects: tuple[str, ...], split: tuple[str, str] | None
+) -> None:
+    """Stage the records of FILE (JSON or CSV): new ones, and those the register holds as they are to be."""
+    if file is None and not (units or projects or split):
+        raise NothingToDo("there is nothing to stage: name a file, --delete-unit, --delete-project or --split")
+    with opened_register() as (opened, author), working("staging"), opened.writing(author) as session:
+        staged: list[Staged | None] = [] if file is None else list(_stage_file(session, file))
+        if split:
+            counts = [{"unitCount": int(count) if count.isdecimal() else 0} for count in split[1].split(",")]
+            staged.append(stage_split(session, find_unit(session, split[0]).id, counts))
+        staged += [stage_delete(session, Table.UNITS, find_unit(session, name).id) for name in units]
+        staged += [stage_delete(session, Table.PROJECTS, find_project(session, name).id) for name in projects]
+    kept = [one for one in staged if one is not None]
+    counts_text = ", ".join(f"{sum(one.action is action for one in kept)} {action.lower()}" for action in Action)
+    text = f"staged: {counts_text}; see `register diff`, then `register commit` or `register drop`"
+    value = [{"record_id": one.record_id, "table": one.table, "action": one.action} for one in kept]
+    out.show({"staged": value}, text=lambda console: console.print(text))
+
+
+@register.command("diff")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Changes shown.")
+@output_option
+def diff_command(out: Output, limit: int) -> None:
+    """What the staged changes write, field by field."""
+    with opened_register() as (opened, _), opened.reading() as session:
+        waiting = staged_changes(session, limit=limit)
+    found = [(one, differences(one)) for one in waiting]
+    value = [_diff_view(one, fields) for one, fields in found]
+    rows = [
+        (
+            field.record_id,
+            f"{one.action.lower()} {one.table.kind.kind}",
+            field.field,
+            *_cells(field.before, field.after),
+        )
+        for one, fields in found
+        for field in fields
+    ]
+    out.show_table({"changes": value}, _DIFF_COLUMNS, rows, empty="nothing is staged, or nothing would change")
+
+
+@register.command("commit")
+@click.argument("records", nargs=-1, metavar="[RECORD...]")
+@click.option("--comment", help="Why, for the audit trail.")
+@click.option("--author", help="Who, for the audit trail; the engine's setting if not given.")
+@output_option
+def commit_command(out: Output, records: tuple[str, ...], comment: str | None, author: str | None) -> None:
+    """Write the staged changes into the register, or those of the RECORDs alone: all of them, or none."""
+    with (
+        opened_register() as (opened, writer),
+        working("committing"),
+        opened.writing(author or writer, comment=comment) as session,
+    ):
+        done = commit(session, records or None)
+    text = (
+        f"committed: {done.inserted} inserted, {done.updated} updated, {done.deleted} deleted; "
+        f"entries {done.first_entry} to {done.last_entry} of the audit trail"
+    )
+    out.show(done, text=lambda console: console.print(text))
+
+
+@register.command("drop")
+@click.argument("records", nargs=-1, metavar="[RECORD...]")
+@click.option("--all", "is_all", is_flag=True, help="Drop everything that is staged.")
+@output_option
+def drop_command(out: Output, records: tuple[str, ...], is_all: bool) -> None:
+    """Forget the staged changes of the RECORDs, or --all; the register stays as it is."""
+    if bool(records) == is_all:
+        raise NothingToDo("name the records whose staged changes are dropped, or --all")
+    with opened_register() as (opened, author), opened.writing(author) as session:
+        count = drop(session, None if is_all else records)
+    out.show({"dropped": count}, text=lambda console: console.print(f"dropped: {count} staged changes"))
+
+
+@register.command("history")
+@click.argument("name", metavar="UNIT")
+@click.option("--project", "is_project", is_flag=True, help="UNIT names a project.")
+@output_option
+def history_command(out: Output, name: str, is_project: bool) -> None:
+    """Who changed what of a unit and when: by its id or a serial number; of a project with --project."""
+    with opened_register() as (opened, _), opened.reading() as session:
+        entries = project_history(session, name) if is_project else unit_history(session, name)
+    rows = [row for entry in entries for row in _history_rows(entry)]
+    value = [_history_view(entry) for entry in entries]
+    out.show_table({"entries": value}, _HISTORY_COLUMNS, rows, empty="nothing was ever written")
+
+
+@register.command("verify")
+@click.option("--noted", metavar="HASH", help="A head of the trail noted before, 0x...: it must stand in the trail.")
+@output_option
+def verify_command(out: Output, noted: str | None) -> None:
+    """Prove the audit trail unbroken, and every row what its last entry says."""
+    head = None if noted is None else _hash(noted)
+    with opened_register() as (opened, _), working("walking the audit trail"), opened.reading() as session:
+        proof = verify(session, noted=head)
+    if not proof.holds:
+        raise TrailBroken(f"the register does not hold: {proof.broken}")
+    text = (
+        f"unbroken: {proof.entry_count} entries, and {proof.row_count} rows as they say; "
+        f"the head is 0x{proof.head_hash.hex()} (entry {proof.last_entry}), worth noting elsewhere"
+    )
+    out.show(proof, text=lambda console: console.print(text, soft_wrap=True))
+
+
+@register.group()
+def vocabularies() -> None:
+    """The governance lists that records are held against."""
+
+
+@vocabularies.command("show")
+@click.argument("name", required=False, metavar="[LIST]")
+@output_option
+def vocabularies_show(out: Output, name: str | None) -> None:
+    """The lists in force with source and version, or the words of one LIST."""
+    with opened_register() as (opened, _), opened.reading() as session:
+        found = current(session)
+    if name is not None:
+        if name not in found.lists:
+            raise NothingToDo(f"there is no list {name[:100]!r}: expected one of {', '.join(found.lists)}")
+        words = found.pick_list(name)
+        out.show_table({"list": name, "words": words}, (name,), [(word,) for word in words], empty="the list is empty")
+        return
+    lists = {one: len(words) for one, words in found.lists.items()}
+    rows = [(one, count, "asked for" if one in ENFORCED else "published") for one, count in lists.items()]
+    value = {"source": found.source, "version": found.version, "lists": found.lists, "enforced": sorted(ENFORCED)}
+    if not out.is_json:
+        click.echo(f"{found.source}, version {found.version}")
+    out.show_table(value, ("list", "words", "is"), rows, empty="no lists")
+
+
+@vocabularies.command("load")
+@click.argument("file", type=FILE)
+@click.option("--comment", help="Why, for the audit trail.")
+@output_option
+def vocabularies_load(out: Output, file: Path, comment: str | None) -> None:
+    """Put the lists of FILE in force: a governance file, or a CADT server's /v1/governance/meta/pickList."""
+    vocabulary = read_governance_file(file)
+    with opened_register() as (opened, author), opened.writing(author, comment=comment) as session:
+        number = load(session, vocabulary).number
+    text = f"in force: version {vocabulary.version} of {vocabulary.source}, the {number}. that this register loaded"
+    value = {"number": number, "source": vocabulary.source, "version": vocabulary.version}
+    out.show(value, text=lambda console: console.print(text))
+
+
+def _with_version(record: Project | Unit) -> dict[str, Any]:
+    return whole_record(record) | {VERSION: f"0x{record_version(record).hex()}"}
+
+
+def _stage_file(session: Session, file: Path) -> Iterable[Staged]:
+    document = read_file(file)
+    for table, rows in ((Table.PROJECTS, document.projects), (Table.UNITS, document.units)):
+        for row in rows:
+            yield _stage_row(session, table, row)
+
+
+def _stage_row(session: Session, table: Table, row: Row) -> Staged:
+    raw = {name: value for name, value in row.items() if name != VERSION}
+    version = _hash(row[VERSION]) if row.get(VERSION) else None
+    record_id = raw.get(table.kind.id_name)
+    is_held = isinstance(record_id, str) and session.get(table.kind, record_id) is not None
+    return stage_update(session, table, raw, version=version) if is_held else stage_insert(session, table, raw)
+
+
+def _hash(text: object) -> bytes:
+    try:
+        data = bytes.fromhex(str(text).strip().removeprefix("0x"))
+    except ValueError:
+        data = b""
+    if len(data) != 32:
+        raise NothingToDo(f"{str(text)[:100]!r} is no hash of a record or a trail: expected 0x and 64 hex digits")
+    return data
+
+
+def _what(staged: Staged) -> str:
+    return f"{staged.action.lower()} {staged.table.kind.kind}"
+
+
+def _diff_view(staged: Staged, fields: list[Difference]) -> dict[str, Any]:
+    return {
+        "record_id": staged.record_id,
+        "table": staged.table,
+        "action": staged.action,
+        "author": staged.author,
+        "staged_timestamp": staged.staged_timestamp,
+        "diff": {"original": staged.original, "change": staged.change},
+        "fields": fields,
+    }
+
+
+def _history_view(entry: Change) -> dict[str, Any]:
+    return {
+        "entry": entry.sequence,
+        "timestamp": entry.written_timestamp,
+        "author": entry.author,
+        "comment": entry.comment,
+        "action": entry.action,
+        "kind": entry.kind,
+        "record_id": entry.record_id,
+        "coin_id": None if entry.coin_id is None else f"0x{entry.coin_id.hex()}",
+        "changes": field_changes(entry),
+    }
+
+
+def _history_rows(entry: Change) -> list[tuple[object, ...]]:
+    when = datetime.fromtimestamp(entry.written_timestamp, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    head = (entry.sequence, when, entry.author, entry.action, entry.kind)
+    if entry.before is None or entry.after is None:
+        what = "is new" if entry.before is None else "is deleted"
+        return [(*head, what, "", "", entry.comment or "")]
+    return [(*head, one.column, *_cells(one.before, one.after), entry.comment or "") for one in field_changes(entry)]
+
+
+def _cells(*values: object) -> list[str]:
+    texts = ["" if value is None else str(value) for value in values]
+    return [text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 3] + "..." for text in texts]
