@@ -24,8 +24,8 @@ PROGRAMS = (
     pytest.param("climate-explorer", marks=pytest.mark.slow),
     pytest.param("climate-wallet", marks=pytest.mark.slow),
 )
-SOON = 20
-"""Seconds that pytest would wait in vain otherwise; the daemons take less than one."""
+SOON = 60
+"""Seconds after which a test gives up; the daemons take less than one on a machine at rest."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Started:
         """The line that shows the sign."""
         assert self.process.stderr is not None
         while True:
-            line = (await asyncio.wait_for(self.process.stderr.readline(), 60)).decode()
+            line = (await asyncio.wait_for(self.process.stderr.readline(), 120)).decode()
             assert line, f"the daemon ended before {sign!r}: {''.join(self.lines)}"
             self.lines.append(line)
             if sign in line:
