@@ -91,10 +91,10 @@ async def verify(
     if certificate.disclosed:
         keys = ", ".join(each.key for each in certificate.disclosed)
         found.proven.append(f"the disclosed fields ({keys}) are the ones that the record commits to")
-    _hold_header(found, certificate, trusted_header, network)
+    _hold_header(found, certificate, trusted_header)
     receipt = None if node is None else await _hold_node(found, certificate, node)
-    if receipt is None and trusted_header is None:
-        _say_what_is_missing(found, certificate, network)
+    if receipt is None:
+        found.not_proven.append(_left_to_a_node(certificate, trusted_header, network))
     found.not_proven.append("that the registry is the genuine one: compare its id with one you trust")
     _hold_serials(found, certificate, index)
     proof = certificate.proof
@@ -131,7 +131,7 @@ def _network(certificate: Certificate) -> Network:
     )
 
 
-def _hold_header(found: _Findings, certificate: Certificate, trusted: bytes | None, network: Network) -> None:
+def _hold_header(found: _Findings, certificate: Certificate, trusted: bytes | None) -> None:
     """Hold the proof against the trusted header; raises CertificateError if it is of no or of another block."""
     proof = certificate.proof
     if proof is not None:
@@ -153,10 +153,6 @@ def _hold_header(found: _Findings, certificate: Certificate, trusted: bytes | No
         )
     found.level = PROVEN
     found.proven.append("this block's header is the one you trust: the units are retired")
-    found.not_proven.append(
-        f"that the trusted header is one of {network.name}, and at which height it stands: whoever gave it to you "
-        "answers for that, a node shows it (--node)"
-    )
 
 
 async def _hold_node(found: _Findings, certificate: Certificate, node: Node) -> ChainCoin:
@@ -195,18 +191,23 @@ def _hold_block(found: _Findings, certificate: Certificate, block: Block | None)
         )
 
 
-def _say_what_is_missing(found: _Findings, certificate: Certificate, network: Network) -> None:
+def _left_to_a_node(certificate: Certificate, trusted: bytes | None, network: Network) -> str:
+    """What no reader can see without a node."""
     proof = certificate.proof
-    if proof is None:
-        found.not_proven.append(
-            "that the receipt is on chain: ask a node (--node); the certificate carries no proof against a block "
-            f"header, which a sealed receipt can have: {RENEW}"
+    if trusted is not None:
+        return (
+            f"that the trusted header is one of {network.name}, and at which height it stands: whoever gave it to you "
+            "answers for that, a node shows it (--node)"
         )
-    else:
-        found.not_proven.append(
+    if proof is not None:
+        return (
             f"that the block 0x{proof.header_hash.hex()} is one of {network.name}: compare it with a header you trust "
             "(--trusted-header), or ask a node (--node)"
         )
+    return (
+        "that the receipt is on chain: ask a node (--node); the certificate carries no proof against a block "
+        f"header, which a sealed receipt can have: {RENEW}"
+    )
 
 
 def _hold_serials(found: _Findings, certificate: Certificate, index: Engine | None) -> None:

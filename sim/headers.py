@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from chia.types.blockchain_format.coin import hash_coin_ids
 from chia.util.hash import std_hash
@@ -36,6 +37,8 @@ from chia_rs import (
 from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint8, uint16, uint32, uint64, uint128
 from chiabip158 import PyBIP158
+
+from chain.network import SIMULATOR0
 
 _ZEROS = bytes32.zeros
 _NO_REFERENCES = bytes32([1] * 32)
@@ -117,7 +120,7 @@ def make_header(
         bytes32(compute_merkle_set_root(list(spends.removals))),
         info.get_hash(),
     )
-    reward_hash = reward_chain_block(constants, 0 if previous is None else previous.height + 1).get_hash()
+    reward_hash = _reward_hash(constants, 0 if previous is None else previous.height + 1)
     data = FoliageBlockData(
         reward_hash,
         PoolTarget(farmer_puzzle_hash, uint32(0)),
@@ -148,6 +151,19 @@ def reward_chain_block(constants: ConsensusConstants, height: int) -> RewardChai
         None,
         True,
     )
+
+
+def _reward_hash(constants: ConsensusConstants, height: int) -> bytes32:
+    """The hash of `reward_chain_block`, whose other parts are the same at every height."""
+    weight, iterations = weight_at(constants, height), total_iterations_at(constants, height)
+    place = weight.to_bytes(16, "big") + height.to_bytes(4, "big") + iterations.to_bytes(16, "big")
+    return std_hash(place + _nothing_proven(), skip_bytes_conversion=True)
+
+
+@cache
+def _nothing_proven() -> bytes:
+    """A reward chain block's bytes after weight, height and iterations."""
+    return bytes(reward_chain_block(SIMULATOR0.constants, 0))[36:]
 
 
 def weight_at(constants: ConsensusConstants, height: int) -> uint128:

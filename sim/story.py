@@ -227,19 +227,42 @@ class Story(Telling):
         )
 
     def certificate(self) -> None:
-        """Export the private retirement's certificate and have it checked."""
-        path = self.folder / "certificate.json"
-        tx_id = self.retired["private"]["tx_id"]
+        """Export the private retirement's certificate; a reader with nothing but a block's hash checks it."""
+        path, forged = self.folder / "certificate.json", self.folder / "forged.json"
+        retired = self.retired["private"]
         self._do(
-            "buyer", "climate-wallet", "certificate", tx_id, "--disclose", "beneficiary_name", "--output", str(path)
+            "buyer", "climate-wallet",
+            *("certificate", retired["tx_id"], "--disclose", "beneficiary_name", "--output", str(path)),
+        )  # fmt: skip
+        header = asyncio.run(self._header_hash(retired["confirmed_height"]))
+        text = path.read_text()
+        self.console.print(
+            f"The certificate has {len(text.encode()):,} bytes. Its reader has no node, only the hash of a block's "
+            f"header, from somebody he trusts: {header}"
         )
-        for option in ([], ["--node"]):
-            verdict = self._do("auditor", "climate-explorer", "verify", str(path), *option)
-            self.console.print(f"  [bold]{verdict['level']}")
-            for sentence in verdict["proven"]:
-                self.console.print(f"  [green]proven[/green]: {sentence}")
-            for sentence in verdict["not_proven"]:
-                self.console.print(f"  [yellow]not proven[/yellow]: {sentence}")
+        self.actors["reader"] = Actor(name="reader", environment={"CARBON_NODE_URL": "http://127.0.0.1:9"})
+        self._verdict("reader", str(path), "--trusted-header", header)
+        forged.write_text(text.replace('"unit_count":3500', '"unit_count":4500'))
+        self._refused("reader", "climate-explorer", "verify", str(forged), "--trusted-header", header)
+        self.console.print("And with a node, which knows the block's height and whether it is still one of the chain:")
+        self._verdict("auditor", str(path), "--trusted-header", header, "--node")
+
+    def _verdict(self, who: str, *arguments: str) -> None:
+        """Have a certificate verified, and print what is proven and what is not."""
+        verdict = self._do(who, "climate-explorer", "verify", *arguments)
+        self.console.print(f"  [bold]{verdict['level']}")
+        for sentence in verdict["proven"]:
+            self.console.print(f"  [green]proven[/green]: {sentence}")
+        for sentence in verdict["not_proven"]:
+            self.console.print(f"  [yellow]not proven[/yellow]: {sentence}")
+
+    async def _header_hash(self, height: int) -> str:
+        """The header hash of the block at that height, as the chain has it."""
+        async with connect(NodeSettings(url=self.url, network="simulator0")) as node:
+            block = await node.block(height)
+            if block is None:
+                raise ProgramFailed(f"the chain has no block {height}")
+            return f"0x{block.header_hash.hex()}"
 
     def refuse(self) -> None:
         """A second issuance and a claim beyond what is burnt: refused by our programs, and by the chain."""

@@ -438,7 +438,7 @@ async def test_explorer_writes_the_certificate_of_any_retirement(world: World, n
     assert replace(sealed, serials=None, proof=None) == certificate_of(held, 60, RECORD)
     assert (str(sealed.serials), str(open_one.serials)) == (str(unit_block(1, 60)), str(unit_block(61, 90)))
     verdict = await verify(sealed, trusted_header=sealed_header.header_hash, node=node, index=index)
-    assert (verdict.level, len(verdict.not_proven)) == (PROVEN, 2)
+    assert (verdict.level, len(verdict.not_proven)) == (PROVEN, 1)
     assert open_one.proof is None
     assert (await verify(open_one, node=node, index=index)).level == OPEN
     with reading(index) as session:

@@ -33,7 +33,9 @@ def test_newcomer_is_told_the_whole_story(tmp_path: Path) -> None:
         "BT-CDM2746-2018-15501 to 60000 44,500 2018 Held",
         "issued 781,653 live 766,153 retired 15,500",
         "index and the register agree",
-        "on chain, sealed",
+        "proven to a trusted header",
+        "this block's header is the one you trust: the units are retired",
+        "the certificate contradicts itself",
         "serials are tokenized once",
         "the wallet can move 25000",
         "the same serials issued again: the chain answers GENERATOR_RUNTIME_ERROR",
@@ -43,4 +45,5 @@ def test_newcomer_is_told_the_whole_story(tmp_path: Path) -> None:
         assert told in story, told
     certificate = (tmp_path / "demo" / "certificate.json").read_bytes()
     assert read_certificate(certificate).unit_count == 3500
+    assert read_certificate(certificate).proof is not None
     assert "A guest of Druk Air" in json.dumps(json.loads(certificate))
