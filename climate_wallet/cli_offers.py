@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +141,7 @@ def list_offers(out: Output, limit: int) -> None:
 
 def _read(source: str) -> str:
     """The offer's text: the argument itself, a file's or standard input's."""
-    if source.lower().startswith("offer1"):
+    if source.lower().startswith("offer1") and not os.path.isfile(source):
         return source
     try:
         if source == "-":

@@ -61,8 +61,10 @@ from puzzles.units import AssetId, CoinId, Height, Mojos
 PREFIX = "offer"
 MAX_BYTES = 600_000
 """Most bytes that they may unfold to."""
-MAX_OFFER_COST = 1_000_000_000
-"""Most CLVM cost of an offer with its payments: a tenth of a block, some fifty token coins."""
+MAX_OFFER_COST = 2_000_000_000
+"""Most CLVM cost of an offer with its payments: some fifty token coins, and a second or two of our time."""
+MAX_OUTPUTS = 10_000
+"""Most conditions of an offer that are looked at; a coin has some five."""
 MAX_SPENDS = 200
 """Most spends of an offer that are looked at."""
 
@@ -153,7 +155,7 @@ def read_offer(text: str, network: Network, height: Height) -> Offer:
     bundle = SpendBundle(made, whole.aggregated_signature)
     conditions = _rehearsed(bundle, asked, network, height)
     _check_kinds(conditions)
-    _check_outputs([output for spend in made for output in _outputs(spend, readings)], asked)
+    _check_outputs((output for spend in made for output in _outputs(spend, readings)), asked)
     given = _given(made, readings, conditions)
     if not given:
         raise OfferUnsupported("the offer gives nothing that this wallet can take: expected XCH or a CAT")
@@ -331,7 +333,9 @@ def _outputs(spend: CoinSpend, readings: Mapping[bytes, CatReading | None]) -> I
 def _check_outputs(outputs: Iterable[_Output], asked: Iterable[Asked]) -> None:
     """Hold: no tail runs unseen, and each payment the offer shows is asserted by a coin of it."""
     asserted: set[bytes] = set()
-    for output in outputs:
+    for count, output in enumerate(outputs):
+        if count == MAX_OUTPUTS:
+            raise OfferUnsupported(f"the offer puts out more than {MAX_OUTPUTS} conditions: no plain trade does")
         if output.opcode == CREATE_COIN and output.amount == TAIL_MARKER and output.is_of_cat:
             raise OfferUnsupported("the offer would run a token's tail on the side: an honest offer only moves it")
         if output.opcode == bytes([ASSERT_PUZZLE_ANNOUNCEMENT]):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from chain.database import reading, writing
@@ -151,8 +151,12 @@ def _row(session: Session, offer_id: bytes) -> OfferRow:
     return row
 
 
-def _made(session: Session, row: OfferRow) -> MadeOffer:
+def _times(row: OfferRow) -> Times:
     before_height = None if row.expires_height is None else Height(row.expires_height)
+    return Times(before_height=before_height, before_timestamp=row.expires_timestamp)
+
+
+def _made(session: Session, row: OfferRow) -> MadeOffer:
     return MadeOffer(
         offer_id=row.offer_id,
         text=row.text,
@@ -160,7 +164,7 @@ def _made(session: Session, row: OfferRow) -> MadeOffer:
         details=row.details,
         fee=Mojos(row.fee),
         lead_coin_id=CoinId(row.lead_coin_id),
-        times=Times(before_height=before_height, before_timestamp=row.expires_timestamp),
+        times=_times(row),
         created_timestamp=row.created_timestamp,
         ended_height=None if row.ended_height is None else Height(row.ended_height),
     )
@@ -188,16 +192,16 @@ async def settle_offers(node: Node, engine: Engine, peak: Peak) -> None:
     """
     with reading(engine) as session:
         rows = session.scalars(select(OfferRow).where(OfferRow.ended_height.is_(None))).all()
-        spent = {row.id: _spent_height(session, row) for row in rows}
-        markers = {row.id: CoinId(row.marker_coin_id) for row in rows if spent[row.id] is not None}
-        timed = {row.id: _made(session, row).times for row in rows if spent[row.id] is None}
+        spent = _spent_heights(session)
+        markers = {row.id: CoinId(row.marker_coin_id) for row in rows if row.id in spent}
+        timed = {row.id: _times(row) for row in rows if row.id not in spent}
     seen = await node.coins(markers.values()) if markers else {}
     endings: dict[int, tuple[State, int]] = {}
     for row_id, marker in markers.items():
         settled, spent_height = seen.get(marker), spent[row_id]
         if settled is not None and settled.created_height <= peak.height:
             endings[row_id] = (State.TAKEN, settled.created_height)
-        elif settled is None and spent_height is not None:
+        elif settled is None:
             endings[row_id] = (State.CANCELLED, spent_height)
     if any(times != Times() for times in timed.values()):
         clock = await chain_clock(node, peak)
@@ -210,12 +214,13 @@ async def settle_offers(node: Node, engine: Engine, peak: Peak) -> None:
                 row.ending, row.ended_height = state.value, height
 
 
-def _spent_height(session: Session, row: OfferRow) -> int | None:
-    """When the first of the offer's coins was spent, or None while all live."""
-    return session.scalars(
-        select(CoinRow.spent_height)
-        .join(OfferInputRow, OfferInputRow.coin_id == CoinRow.coin_id)
-        .where(OfferInputRow.offer_id == row.id, CoinRow.spent_height.is_not(None))
-        .order_by(CoinRow.spent_height)
-        .limit(1)
-    ).first()
+def _spent_heights(session: Session) -> dict[int, int]:
+    """For each open offer of which a coin was spent, when the first was."""
+    found = session.execute(
+        select(OfferInputRow.offer_id, func.min(CoinRow.spent_height))
+        .join(OfferRow, OfferRow.id == OfferInputRow.offer_id)
+        .join(CoinRow, CoinRow.coin_id == OfferInputRow.coin_id)
+        .where(OfferRow.ended_height.is_(None), CoinRow.spent_height.is_not(None))
+        .group_by(OfferInputRow.offer_id)
+    )
+    return {offer_id: height for offer_id, height in found if height is not None}

@@ -20,14 +20,14 @@ from chia_rs.sized_ints import uint64
 
 from chain.network import TESTNET11
 from climate_wallet.errors import OfferMalformed, OfferUnsupported, WalletError
-from climate_wallet.offer import MAX_BYTES, MAX_SPENDS, Asked, Offer, read_offer
+from climate_wallet.offer import MAX_BYTES, MAX_OFFER_COST, MAX_OUTPUTS, MAX_SPENDS, Asked, Offer, read_offer
 from climate_wallet.offer_amounts import MAX_TEXT
 from climate_wallet.offer_sides import payments_to_us
 from climate_wallet.retire import known_token
 from climate_wallet.spends import OwnCoin, Payment, pay_token, pay_xch
 from puzzles.cat import CAT_MOD, CatSpend, cat_ring, run_tail
 from puzzles.retirement import write_record
-from puzzles.settlement import SETTLEMENT, SETTLEMENT_HASH, assert_paid, settlement_puzzle_hash
+from puzzles.settlement import SETTLEMENT, SETTLEMENT_HASH, assert_paid, imagined_coin, settlement_puzzle_hash
 from puzzles.standard import create_coin, quoted_solution
 from puzzles.unit_block_tail import retire_solution
 from puzzles.units import AssetId, Height, Mojos, PuzzleHash, units_to_mojos
@@ -387,8 +387,24 @@ async def test_offer_whose_puzzle_runs_without_end_is_refused(market: Market) ->
     whole = reread((await forge(market.alice, {market.asset: FORTY}, {None: Mojos(XCH)})).text(market.alice))
     spend = CoinSpend(coin, endless.to_serialized(), solution.to_serialized())
     bundle = SpendBundle([*whole.coin_spends, spend], whole.aggregated_signature)
-    with pytest.raises(OfferMalformed, match="costs more than 1000000000 to run"):
+    with pytest.raises(OfferMalformed, match=f"costs more than {MAX_OFFER_COST} to run"):
         reading(market, encoded(bytes(bundle)))
+
+
+async def test_offer_with_a_flood_of_conditions_is_refused(market: Market) -> None:
+    flood = [Program.to([1])] * (MAX_OUTPUTS + 1)
+    forged = await forge(market.alice, {market.asset: FORTY}, {None: Mojos(XCH)}, extra=flood)
+    with pytest.raises(OfferUnsupported, match=f"more than {MAX_OUTPUTS} conditions"):
+        reading(market, forged.text(market.alice))
+
+
+async def test_offer_that_waits_for_the_coin_of_our_rehearsal_is_refused(market: Market) -> None:
+    """A maker who knew the imagined coin could make an offer that reads well and can never be taken."""
+    imagined = imagined_coin(Mojos(XCH), None, bytes(32))
+    wait = Program.to([64, imagined.coin.name()])
+    forged = await forge(market.alice, {market.asset: FORTY}, {None: Mojos(XCH)}, extra=[wait])
+    with pytest.raises(OfferMalformed, match="refused by every node"):
+        reading(market, forged.text(market.alice))
 
 
 async def test_our_offers_read_the_same_by_chias_own_code(market: Market) -> None:
