@@ -22,6 +22,7 @@ from chain.errors import (
     PushRefused,
 )
 from chain.submit import is_included, push
+from climate_wallet.errors import NotEnoughFunds
 from puzzles.errors import SerialsTaken
 from puzzles.units import CoinId, Height
 from tokenization_engine import detokenize, issue, rotate, statements
@@ -35,6 +36,7 @@ from tokenization_engine.errors import (
     WaitedTooLong,
 )
 from tokenization_engine.journal import (
+    OPEN,
     Built,
     Job,
     Kind,
@@ -42,6 +44,7 @@ from tokenization_engine.journal import (
     drop,
     find_job,
     forget_bundle,
+    jobs,
     set_built,
     set_confirmed,
     set_note,
@@ -265,6 +268,12 @@ async def _rebuild(desk: Desk, state: RegistryState, job: Job) -> Job:
         built = await _build(desk, state, job)
     except HOPELESS as error:
         return _drop(desk, job, str(error))
+    except NotEnoughFunds as error:
+        with desk.register.writing(desk.settings.author) as session:
+            if not any(each.bundle for each in jobs(session, states=OPEN) if each.id != job.id):
+                raise
+            set_note(session, job, f"{error}, and other jobs will give change: waiting for it")
+        return _again(desk, job)
     with desk.register.writing(desk.settings.author) as session:
         is_ours = set_built(session, job.id, job.bundle_id, built)
     job = _again(desk, job)
