@@ -30,7 +30,11 @@ for name, place, sentence in (
         "Import projects, issuances and units from a JSON or CSV FILE: all of it, or nothing.",
     ),
     ("start", "cli_start:start", "Settle what is under way from the chain, and answer over HTTP, until stopped."),
-    ("doctor", "cli_doctor:doctor", "Look at node, key, register, registry, jobs and balance, and say what to do."),
+    (
+        "doctor",
+        "cli_doctor:doctor",
+        "Look at node, key, register, registry, jobs and balance, and say what to do; exit code 10 if a check failed.",
+    ),
     ("units", "cli_register:units", "The register's unit records."),
     (
         "register",
@@ -46,7 +50,11 @@ for name, place, sentence in (
         "Turn units into tokens: each UNIT named by id or serial number, or --all that fit.",
     ),
     ("resume", "cli_chain:resume", "Go on with everything under way, from what the chain shows."),
-    ("raise-fee", "cli_chain:raise_fee", "Let the transaction of JOB, which waits too long, pay this fee altogether."),
+    (
+        "raise-fee",
+        "cli_chain:raise_fee",
+        "Let the transaction of JOB, which waits too long, pay this fee altogether; without a fee, what the node asks.",
+    ),
     ("detokenize", "cli_chain:detokenize", "Take units back, as the holder's request in FILE asks."),
     ("statement", "cli_chain:statement", "Say something on chain in the registry's name, signed by its issuer."),
     ("keys", "cli_registry:keys", "The keys of this engine, in Chia's keychain (CHIA_KEYS_ROOT)."),

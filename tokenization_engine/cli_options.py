@@ -9,8 +9,6 @@ from typing import Any
 import click
 
 from chain.config import load_settings
-from chain.fees import FeeSettings
-from chain.fees import fee_given as checked_fee
 from climate_wallet.amounts import parse_xch
 from climate_wallet.errors import AmountError
 from puzzles.units import LauncherId, Mojos
@@ -55,6 +53,9 @@ def fee_given(fee_xch: str | None, fee_mojos: int | None) -> Mojos | None:
         return None
     fee = parse_xch(fee_xch) if fee_xch is not None else Mojos(fee_mojos or 0)
     is_confirmed = bool(click.get_current_context().meta.get(_HIGH_FEE_KEY))
+    from chain.fees import FeeSettings  # noqa: PLC0415 - chia takes longer to load than commands that pay nothing run
+    from chain.fees import fee_given as checked_fee  # noqa: PLC0415
+
     return checked_fee(fee, load_settings(FeeSettings), is_confirmed=is_confirmed)
 
 
