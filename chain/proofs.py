@@ -26,14 +26,15 @@ async def proof_of_spend(node: Node, coin_id: CoinId) -> HeaderProof | None:
     if coin.spent_height is None:
         return None
     block = await node.block(coin.spent_height)
-    if block is None:
+    coins = None if block is None else await node.additions_and_removals(block.header_hash)
+    removals = [] if coins is None else [each.coin_id for each in coins.removals]
+    if block is None or coin_id not in removals:
         raise NotOnChain(f"the chain went another way while block {coin.spent_height} was read: ask again")
     header = await node.header(block.header_hash)
-    removals = (await node.additions_and_removals(block.header_hash)).removals
     try:
         return prove_removal(
             coin_id,
-            removals=[each.coin_id for each in removals],
+            removals=removals,
             foliage=header.foliage,
             transaction_block=header.transaction_block,
         )

@@ -187,9 +187,10 @@ class RaiseFee(Paying):
 
 
 class Disclose(Body):
-    """Private fields to open in a certificate, by name, joined by commas."""
+    """Private fields to open in a certificate, by name, joined by commas; and whether to ask the node for a proof."""
 
     disclose: str = Field(default="", max_length=1000)
+    proof: bool = True
 
 
 class AddRegistry(Body):
@@ -344,12 +345,13 @@ class Routes:
     async def certificate(self, request: web.Request) -> web.Response:
         """The certificate of a confirmed retirement, in the one canonical form: keep it byte for byte.
 
-        It is proven to the block that sealed its receipt, if one has.
+        It is proven to the block that sealed its receipt, if one has, unless no proof is asked for.
         """
         asked = read_query(request, Disclose)
         keys = [key for key in asked.disclose.split(",") if key]
-        made = certificate_of(self._service.kept, _hex32(request, "tx_id"), disclosed=keys)
-        certificate = await with_proof(self._service.node, made)
+        certificate = certificate_of(self._service.kept, _hex32(request, "tx_id"), disclosed=keys)
+        if asked.proof:
+            certificate = await with_proof(self._service.node, certificate)
         return web.Response(text=write_certificate(certificate), content_type="application/json")
 
     async def received(self, request: web.Request) -> web.Response:

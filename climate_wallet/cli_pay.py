@@ -230,16 +230,20 @@ def detokenize_request(out: Output, units: str, asset_id: str, is_combining: boo
 @click.option(
     "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write, byte for byte."
 )
+@click.option("--without-proof", is_flag=True, help="Ask no node: climate-explorer prove can fill the proof in later.")
 @output_option
-def certificate(out: Output, tx_id: str, disclosed: tuple[str, ...], output: Path) -> None:
+def certificate(out: Output, tx_id: str, disclosed: tuple[str, ...], output: Path, without_proof: bool) -> None:
     """Write the certificate of the retirement TX_ID, proven to a block header: whoever has it can verify it."""
-    text = daemon_there().get_text(f"/v1/transactions/{tx_id}/certificate", disclose=",".join(disclosed))
+    query = {"disclose": ",".join(disclosed), "proof": "false" if without_proof else "true"}
+    text = daemon_there().get_text(f"/v1/transactions/{tx_id}/certificate", **query)
     try:
         output.write_bytes(text.encode())
     except OSError as error:
         raise click.FileError(str(output), hint=error.strerror) from error
     made = json.loads(text)
-    if made["proof"] is None:
+    if without_proof:
+        proof = "it carries no proof of a block"
+    elif made["proof"] is None:
         proof = f"its receipt is still open, and no block header can prove it: climate-wallet seal {made['receipt_id']}"
     else:
         proof = f"it is proven to the block {made['proof']['header_hash']}"

@@ -6,6 +6,7 @@ hex under its own name, never merged.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -15,14 +16,25 @@ from sqlalchemy.orm import Session
 
 from chain.database import reading
 from chain.door import Door
-from chain.errors import AddressError, ChainError, NodeDown, NodeNotSynced, RequestError, StoreBusy, StoreError
+from chain.errors import (
+    AddressError,
+    ChainError,
+    NodeDown,
+    NodeNotSynced,
+    NotOnChain,
+    RequestError,
+    StoreBusy,
+    StoreError,
+)
 from chain.serve import StatusTable, Watch, make_app
 from chain.wire import Body, Hex32, answer, read_query
 from explorer import activities
+from explorer.certify import certificate_of
 from explorer.errors import (
     BooksDoNotClose,
     ExplorerError,
     IndexBehind,
+    NoCertificate,
     NotARegistry,
     NotFollowed,
     NotIndexed,
@@ -36,6 +48,8 @@ from explorer.pages import index_page
 from explorer.parameters import Parameters
 from explorer.queries import registry, status, supply, token
 from explorer.service import Service
+from puzzles.certificate import write_certificate
+from puzzles.errors import CertificateError
 from puzzles.units import AssetId, CoinId, LauncherId
 
 STATUSES: StatusTable = {
@@ -43,6 +57,7 @@ STATUSES: StatusTable = {
     NotARegistry: 404,
     NotFollowed: 404,
     NotIndexed: 404,
+    NoCertificate: 409,
     BooksDoNotClose: 409,
     IndexBehind: 503,
     RegisterDiffers: 409,
@@ -50,11 +65,16 @@ STATUSES: StatusTable = {
     ExplorerError: 500,
     NodeDown: 503,
     NodeNotSynced: 503,
+    CertificateError: 409,
+    NotOnChain: 409,
     ChainError: 502,
     StoreBusy: 503,
     StoreError: 500,
 }
 """Error class to HTTP status, by the nearest class of its family."""
+
+CERTIFICATES_AT_ONCE = 2
+"""Most certificates that are made at a time."""
 
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -84,6 +104,7 @@ class Routes:
     def __init__(self, service: Service) -> None:
         """Answer from this service's index."""
         self._service = service
+        self._certifying = asyncio.Semaphore(CERTIFICATES_AT_ONCE)
 
     def _ask(self, question: Callable[[Session], T]) -> T:
         """The answer from the index.
@@ -119,6 +140,17 @@ class Routes:
         found = self._ask(status)
         looked = {"problem": self._service.problem, "checked_timestamp": self._service.checked_timestamp}
         return answer({"network": self._service.node.expected_network.name, "index": found, **looked})
+
+    async def certificate(self, request: web.Request) -> web.Response:
+        """The certificate of a retirement in its one canonical form, proven to a block header if its receipt is sealed.
+
+        Each takes some questions to the node and a whole block from it, so only a few are made at a time.
+        """
+        read_query(request, _Nothing)
+        receipt_id = CoinId(_id(request.match_info["id"]))
+        async with self._certifying:
+            made = await certificate_of(self._service.node, self._service.index, receipt_id)
+        return web.Response(text=write_certificate(made), content_type="application/json")
 
     async def supply(self, request: web.Request) -> web.Response:
         """Units issued, live, retired and detokenized."""
@@ -163,6 +195,7 @@ def explorer_app(service: Service, door: Door, *, token_text: str, watch: Watch 
     add("/v1/registries/{id}", routes.one(lambda session, key: registry(session, LauncherId(key))))
     add("/v1/tokens/{id}", routes.one(lambda session, key: token(session, AssetId(key))))
     add("/v1/retirements/{id}", routes.one(lambda session, key: retirement(session, CoinId(key))))
+    add("/v1/retirements/{id}/certificate", routes.certificate)
     add("/v1/status", routes.status)
     add("/v1/supply", routes.supply)
     for slash in ("", "/"):

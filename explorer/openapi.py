@@ -25,6 +25,11 @@ def document() -> dict[str, Any]:
         "/v1/registries/{id}": _one("One followed registry", answers.Registry),
         "/v1/tokens/{id}": _one("One token, by asset id", answers.Token),
         "/v1/retirements/{id}": _one("One retirement, by its receipt's coin id", answers.Burn),
+        "/v1/retirements/{id}/certificate": _get(
+            "Its certificate, in one canonical form: keep it byte for byte",
+            {"type": "object"},
+            [_parameter("id", "path", _HEX, is_required=True)],
+        ),
         "/v1/status": _get("Where the index stands", {"type": "object"}),
         "/v1/supply": _get(
             "Units issued, live, retired and detokenized, of one registry or of all",

@@ -19,6 +19,7 @@ from explorer.exits import EXIT_CODES
 from explorer.follow import catch_up
 from explorer.registries import follow_registry
 from explorer.service import Service
+from puzzles.certificate import read_certificate
 from puzzles.fields import write_fields
 from sim.people import BOB
 from tests.explorer.world import Registry, World, play, unit_block
@@ -147,6 +148,25 @@ async def test_todays_page_finds_its_four_routes(client: TestClient[Any, Any], r
     by_project = await got(client, "/v1/activities", search="hydropower", search_by="climate_warehouse")
     assert by_project["total"] == 8
     assert (await got(client, "/v1/activities", org_uid="0x" + "00" * 32))["total"] == 0
+
+
+async def test_anyone_takes_a_proven_certificate(
+    client: TestClient[Any, Any], registry: Registry, world: World
+) -> None:
+    (item, *_) = (await got(client, "/v1/retirements"))["items"]
+    path = f"/v1/retirements/{item['receipt_id']}/certificate"
+    response = await client.get(path)
+    certificate = read_certificate(await response.read())
+
+    assert certificate.proof is not None
+    sealing = world.chain.blocks.at(item["sealed_not_after_height"])
+    assert sealing is not None
+    assert certificate.proof.header_hash == bytes(sealing.header_hash)
+    assert certificate.unit_count == item["unit_count"]
+    assert await refused(client, f"/v1/retirements/{'00' * 32}/certificate") == (404, "NotIndexed")
+    assert await refused(client, path, more="1") == (400, "RequestError")
+    await world.chain.reorg(world.chain.height - 1, keep_transactions=False)
+    assert await refused(client, path) == (409, "NotOnChain")
 
 
 async def test_document_describes_every_route_and_parameter(client: TestClient[Any, Any], registry: Registry) -> None:

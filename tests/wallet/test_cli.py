@@ -19,6 +19,7 @@ from chia.util.keychain import set_keys_root_path
 from chia.util.keyring_wrapper import KeyringWrapper
 from click.testing import CliRunner
 
+import climate_wallet.app  # noqa: F401 - commands run in threads, and what chia makes on import must not be made there
 from chain.database import open_database
 from chain.door import make_token
 from chain.network import MAINNET, SIMULATOR0
@@ -183,6 +184,9 @@ async def test_buyer_restores_her_key_receives_sends_and_retires(
     assert certificate.proof is not None
     assert certificate.proof.header_hash == bytes(world.chain.peak.header_hash)
     assert certificate.proof.header_hash.hex() in written.out.replace("\n", "")
+    bare = await terminal.run("certificate", tx_id, "--without-proof", "--output", str(file))
+    assert "carries no proof" in bare.out
+    assert read_certificate(file.read_bytes()).proof is None
     sealed = await terminal.run("seal", f"0x{certificate.receipt_id.hex()}", "--wait")
     assert "1 sealed in a block, 0 waiting" in sealed.out
     assert (await terminal.run("seal")).code == INPUT
