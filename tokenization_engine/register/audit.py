@@ -17,9 +17,10 @@ from datetime import date
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, event, insert, inspect, select, update
+from sqlalchemy import Connection, event, inspect, select, update
 from sqlalchemy.orm import Mapper, Session, object_session
 
+from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import AuditEntry, Record, RegisterState, table_of
 from tokenization_engine.register.quantities import Quantities
 
@@ -148,7 +149,7 @@ class Trail:
         """Write the pending changes and their entries, in the session's transaction."""
         session.flush()
         if self.unsaved:
-            session.execute(insert(table_of(AuditEntry)), self.unsaved)
+            insert_rows(session, table_of(AuditEntry), self.unsaved)
             state = {"last_entry": self.last_entry, "head_hash": self.head_hash}
             session.execute(update(RegisterState).values(state))
             self.unsaved = []

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from tokenization_engine.register.audit import Trail, json_value
+from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import RECORD_KINDS, Record, table_of
 
 
@@ -39,7 +39,7 @@ class Bulk:
             rows = self._rows.pop(kind, None)
             if rows is None:
                 continue
-            self.session.execute(insert(table_of(kind)), rows)
+            insert_rows(self.session, table_of(kind), rows)
             for row in rows:
                 image = {name: json_value(value) for name, value in row.items()}
                 trail.add(kind.kind, row["id"], None, image)

@@ -31,9 +31,9 @@ class Kind(Enum):
     HASH = "32 bytes in hex"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Field:
-    """One field of a record: its name at the doors, and what a value must be."""
+    """One field of a record: its name at the doors, and what a value must be. A field is itself only."""
 
     name: str
     kind: Kind = Kind.TEXT
