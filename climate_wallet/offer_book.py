@@ -93,8 +93,12 @@ class MadeOffer:
 def write_made(
     engine: Engine, offer: Offer, text: str, details: Mapping[str, object], *, lead: CoinId, marker: CoinId
 ) -> MadeOffer:
-    """Write an offer of ours down; its coins are held back from now on."""
+    """Write an offer of ours down; its coins are held back from now on, again if they were released."""
     with writing(engine) as session:
+        row = session.scalars(select(OfferRow).where(OfferRow.offer_id == offer.offer_id)).first()
+        if row is not None:  # the same coins, amounts and end: the very same offer
+            row.is_released = False
+            return _made(session, row)
         row = OfferRow(
             offer_id=offer.offer_id,
             text=text,

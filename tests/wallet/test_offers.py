@@ -174,6 +174,15 @@ async def test_released_offer_frees_its_coins_and_can_still_be_taken(market: Mar
         release(market.alice.engine, made.offer_id)
 
 
+async def test_released_offer_that_is_made_once_more_is_held_again(market: Market) -> None:
+    text = await market.sell(40)
+    (made,) = newest_made(market.alice.engine, limit=1)
+    release(market.alice.engine, made.offer_id)
+    assert await market.sell(40) == text
+    assert [each.state for each in newest_made(market.alice.engine, limit=5)] == [State.OPEN]
+    assert amounts(market.alice.engine)[market.asset].spendable == 0
+
+
 async def test_offer_expires_by_the_chains_time_and_frees_its_coins(market: Market) -> None:
     given, wanted = side(market.asset, FORTY), side(None, XCH)
     made = await make_offer(market.alice, given, wanted, expiry=Expiry(seconds=60))

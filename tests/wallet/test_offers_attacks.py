@@ -26,6 +26,7 @@ from climate_wallet.offer_take import take_offer
 from climate_wallet.offer_view import view_offer
 from climate_wallet.retire import known_token
 from climate_wallet.spends import Payment, pay_token, sign
+from climate_wallet.wallet import Wallet
 from puzzles.cat import CatSpend, cat_ring
 from puzzles.errors import SpendRefused
 from puzzles.retirement import write_record
@@ -81,24 +82,52 @@ def parts(spends: Sequence[CoinSpend]) -> Iterator[list[CoinSpend]]:
         yield from (list(part) for part in combinations(spends, count))
 
 
+async def hold_together(market: Market, bundle: SpendBundle, offer: Offer, taker: Wallet) -> int:
+    """Assert that no part of the trade is accepted, even of an observer who knew the signature of every spend.
+
+    All but a coin that pays nothing but the fee would do: the taker keeps her fee then.
+    """
+    assert taker.keys is not None
+    ours = own_coins(taker.book, [CoinId(bytes(coin.name())) for coin in bundle.removals()])
+    offered = {spend.coin for spend in offer.bundle.coin_spends}
+    payers = {coin.coin for coin in ours if coin.asset_id is None} if offer.asked[0].asset_id is not None else set()
+    for part in parts(bundle.coin_spends):
+        if {spend.coin for spend in bundle.coin_spends} - {spend.coin for spend in part} <= payers:
+            continue
+        mine = [spend for spend in part if spend.coin in {coin.coin for coin in ours}]
+        signatures = [sign(mine, ours, taker.keys, taker.network).aggregated_signature]
+        signatures += [offer.bundle.aggregated_signature] * any(spend.coin in offered for spend in part)
+        assert await is_refused(market, SpendBundle(part, AugSchemeMPL.aggregate(signatures)))
+    assert not await is_refused(market, bundle)
+    return len(ours)
+
+
 async def test_no_part_of_a_trade_can_be_included_without_the_rest(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even an observer who knew the signature of every single spend could not use a part of them."""
     await market.world.fund(market.bob.current_address().puzzle_hash, XCH)
     await market.bob.catch_up()
     bundle = await signed_trade(market, monkeypatch, price=3 * XCH + 1, fee=77)
-    assert market.bob.keys is not None
-    ours = own_coins(market.bob.book, [CoinId(bytes(coin.name())) for coin in bundle.removals()])
-    offered = {spend.coin for spend in _offer_of(market).bundle.coin_spends}
-    makers_signature = _offer_of(market).bundle.aggregated_signature
-    assert (len(ours), len(offered), len(bundle.coin_spends)) == (2, 1, 5)
-    for part in parts(bundle.coin_spends):
-        mine = [spend for spend in part if spend.coin in {coin.coin for coin in ours}]
-        signatures = [sign(mine, ours, market.bob.keys, market.bob.network).aggregated_signature]
-        signatures += [makers_signature] * any(spend.coin in offered for spend in part)
-        assert await is_refused(market, SpendBundle(part, AugSchemeMPL.aggregate(signatures)))
-    assert not await is_refused(market, bundle)
+    assert len(bundle.coin_spends) == 5
+    assert await hold_together(market, bundle, _offer_of(market), market.bob) == 2
+
+
+async def test_no_part_of_a_sale_whose_fee_comes_from_elsewhere_can_be_included_without_the_rest(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await market.world.fund(market.alice.current_address().puzzle_hash, XCH)
+    await market.alice.catch_up()
+    made = await make_offer(market.bob, {None: Mojos(XCH)}, {market.asset: FORTY})
+
+    async def unheard(_: object) -> bytes:
+        return b""
+
+    with monkeypatch.context() as patch:
+        patch.setattr(market.world.node, "push", unheard)
+        tx = await take_offer(market.alice, made.text, at_most={market.asset: FORTY}, fee=Mojos(77))
+    assert len(tx.bundle.coin_spends) == 5
+    offer = read_offer(made.text, market.alice.network, Height(1))
+    assert await hold_together(market, tx.bundle, offer, market.alice) == 2
 
 
 async def test_observer_cannot_redirect_a_payment(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
