@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
+from tests.real_node.cast import Cast
 from tests.real_node.node import RealNode
 from tests.real_node.wallet import StockWallet
 
@@ -68,3 +70,22 @@ def new_real_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
             return node
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+def issued(cast: Cast) -> Cast:
+    """The same people, with every block of the register issued to the developer."""
+    with cast.node.farming():
+        cast.issue_all()
+    return cast
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def cast(real_node: RealNode, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cast]:
+    """The people of one registry, which is launched, with its register imported and nothing issued."""
+    people = Cast(node=real_node, folder=tmp_path_factory.mktemp("cast"))
+    try:
+        await people.found()
+        yield people
+    finally:
+        people.stop_all()
