@@ -31,6 +31,7 @@ from climate_wallet.keys import KeyInfo
 from climate_wallet.store import MIGRATIONS
 from puzzles.certificate import read_certificate
 from puzzles.units import UnitBlock
+from tests.wallet.test_seal import holder, left_open
 from tests.wallet.world import XCH, Registry, World
 
 BLOCK = UnitBlock(series="BT-CDM2746-2019", first=1, last=100)
@@ -388,3 +389,30 @@ async def test_wallet_that_goes_away_before_it_answers_leaves_no_doubt_what_to_d
     assert "went away before it answered: see its log" in looked.err
     assert "before you repeat" not in looked.err
     assert "before you repeat it, see in `history` and `pending` whether it was done" in paid.err
+
+
+async def test_anyone_seals_what_a_stranger_left_open(world: World, registry: Registry, terminal: Terminal) -> None:
+    alice, asset_id = await holder(world, registry)
+    receipts = ["0x" + (await left_open(world, alice, asset_id, units)).hex() for units in (3, 4)]
+    await terminal.run("keys", "restore", "--words-file", "-", stdin=WORDS)
+    await terminal.start()
+    address = (await terminal.run("address", "--json")).json["address"]
+    await world.fund(world.chain.network.decode_address(address), XCH)
+    await terminal.synced(world.chain.height)
+
+    free = (await terminal.run("seal", receipts[0], "--json")).json
+    await world.chain.farm()
+    await terminal.synced(world.chain.height)
+    world.chain.is_farming_on_push = True
+    paid = (await terminal.run("seal", *receipts, "--fee-mojos", "5", "--wait", "--json")).json
+    again = (await terminal.run("seal", *receipts, "--fee", "0.00001", "--json")).json
+
+    assert (free["waiting"], free["sealed"], free["transaction"]) == ([receipts[0]], [], None)
+    assert sorted(paid["sealed"]) == sorted(receipts)
+    assert (paid["transaction"]["kind"], paid["transaction"]["fee"]) == ("seal", 5)
+    assert paid["transaction"]["details"] == {"receipt_ids": receipts[1:]}
+    assert (again["waiting"], again["transaction"]) == ([], None)
+    unknown = await terminal.run("seal", "0x" + "00" * 32)
+    assert (unknown.code, "is not on chain" in unknown.err) == (REFUSED, True)
+    both = await terminal.run("seal", receipts[0], "--token", receipts[0])
+    assert (both.code, "give their ids, or a token" in both.err) == (INPUT, True)
