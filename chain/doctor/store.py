@@ -35,7 +35,7 @@ async def check_store(url: str, migrations: str, *, name: str = "database") -> l
         return [of_error(name, error)]
     file = file_of(parsed)
     if file is not None:
-        return await off_loop(lambda: _check_file(name, file, migrations))
+        return await off_loop(lambda: check_file(name, file, migrations))
     if parsed.get_backend_name() == "sqlite":
         return [warning(name, "in memory only", "name a file or a server: everything is lost at the end")]
     shown = parsed.render_as_string(hide_password=True)
@@ -55,6 +55,14 @@ def is_current(found: list[Found], name: str = "database") -> bool:
     return all(each.verdict == "ok" for each in found if each.check in {name, f"{name} schema"}) and any(
         each.check == f"{name} schema" for each in found
     )
+
+
+def check_file(name: str, file: Path, migrations: str) -> list[Found]:
+    """How the SQLite database in that file is; call it off the event loop."""
+    try:
+        return _check_file(name, file, migrations)
+    except OSError as error:
+        return [failed(name, f"{file} cannot be looked at ({error.strerror or error})", _rights(file.parent))]
 
 
 def _check_file(name: str, file: Path, migrations: str) -> list[Found]:
