@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from chia.rpc.rpc_client import ResponseFailureError
 from chia.util.config import load_config
+from chia.util.streamable import StreamableError
 from chia.wallet.wallet_rpc_client import WalletRpcClient
 from chia_rs.sized_ints import uint16
 
@@ -127,7 +128,16 @@ def hearing(question: str) -> Iterator[None]:
         yield
     except ResponseFailureError as error:
         raise refusal(question, str(error.response.get("error") or "")) from None
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, AssertionError) as error:
+    except (
+        StreamableError,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        AssertionError,
+    ) as error:
         raise StockWalletMalformed(
             f"the official wallet's answer to {question} does not read: {_reason(error)}"
         ) from error
@@ -140,7 +150,7 @@ def refusal(question: str, reason: str) -> Exception:
         return WalletNotSynced(f"the official wallet has not caught up with its node yet ({reason}): try again later")
     if "keyring is locked" in low or "keychain is locked" in low:
         return WalletLocked("the official wallet's keychain is locked: unlock it there (`chia keys`, or its window)")
-    if "observer mode" in low or "root_private_key" in low or "private key" in low:
+    if "observer mode" in low or "no pubkey found" in low or "no root pubkey" in low or "private key" in low:
         return WalletLocked("the official wallet only watches this key and cannot sign with it: use one it holds whole")
     if "not found in keychain" in low:
         return KeyNotFound(f"the official wallet does not hold that key ({reason[:100]}): choose one that it lists")

@@ -237,7 +237,9 @@ class StockWallet:
     async def _wait_for_coins(self, number: int) -> None:
         """Give the official wallet time to find the coins of a token that it was just told of."""
         deadline = time.monotonic() + min(self.patience, FINDING_SECONDS)
-        while not await self.spendable(number) and time.monotonic() < deadline:
+        while not await self.spendable(number):
+            if time.monotonic() > deadline:
+                return
             await asyncio.sleep(POLL_SECONDS)
 
     async def _add_strays(self) -> None:

@@ -162,7 +162,7 @@ async def test_units_in_several_coins_are_combined_before_they_are_retired(marke
     with pytest.raises(NotEnoughUnits):
         await retire(market.wallet, asset_id, units_to_mojos(91), {})
     made = await combine(market.wallet, asset_id, units_to_mojos(90), fee=FEE)
-    assert made.details["coin_count"] == 4
+    assert made.details["coin_count"] in {3, 4}, "the empty coin as well, if the official wallet has found it by then"
     await market.block()
     tx = await retire(market.wallet, asset_id, units_to_mojos(90), {}, fee=Mojos(0))
     await market.block()
