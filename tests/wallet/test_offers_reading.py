@@ -11,7 +11,6 @@ import pytest_asyncio
 from chia.types.blockchain_format.program import Program
 from chia.util.bech32m import bech32_encode, convertbits
 from chia.wallet.cat_wallet.cat_utils import construct_cat_puzzle
-from chia.wallet.lineage_proof import LineageProof
 from chia.wallet.trading.offer import Offer as ChiaOffer
 from chia_puzzles_py.programs import CAT_PUZZLE, CREDENTIAL_RESTRICTION, REVOCATION_LAYER, SINGLETON_TOP_LAYER_V1_1
 from chia_rs import Coin, CoinSpend, G2Element, SpendBundle
@@ -20,12 +19,21 @@ from chia_rs.sized_ints import uint64
 
 from chain.network import TESTNET11
 from climate_wallet.errors import OfferMalformed, OfferUnsupported, WalletError
-from climate_wallet.offer import MAX_BYTES, MAX_OFFER_COST, MAX_OUTPUTS, MAX_SPENDS, Asked, Offer, read_offer
+from climate_wallet.offer import (
+    MAX_BYTES,
+    MAX_OFFER_COST,
+    MAX_OUTPUTS,
+    MAX_SPENDS,
+    Asked,
+    Offer,
+    read_offer,
+    write_offer,
+)
 from climate_wallet.offer_amounts import MAX_TEXT
 from climate_wallet.offer_sides import payments_to_us
 from climate_wallet.retire import known_token
-from climate_wallet.spends import OwnCoin, Payment, pay_token, pay_xch
-from puzzles.cat import CAT_MOD, CatSpend, cat_ring, run_tail
+from climate_wallet.spends import OwnCoin, Payment, pay_token, pay_xch, sign
+from puzzles.cat import CAT_MOD, CatSpend, cat_ring, lineage_proof, run_tail
 from puzzles.retirement import write_record
 from puzzles.settlement import SETTLEMENT, SETTLEMENT_HASH, assert_paid, imagined_coin, settlement_puzzle_hash
 from puzzles.standard import create_coin, quoted_solution
@@ -189,40 +197,36 @@ async def test_offer_that_retires_on_the_side_is_refused(market: Market) -> None
 
 
 async def test_offer_whose_tail_runs_without_moving_supply_is_refused(market: Market) -> None:
-    """A tail that lets everything through: its token can be made at will, and the offer says so nowhere."""
+    """A tail that lets everything through, run by a coin that is made that way, and by one of a true lineage."""
     tail = Program.to((1, []))
     asset_id = AssetId(bytes(tail.get_tree_hash()))
-    alice = Person("maker of money")
-    owner = await market.world.fund(alice.puzzle_hash, XCH)
-    parent = Coin(
-        owner.name(),
-        bytes32(construct_cat_puzzle(CAT_MOD, bytes32(asset_id), alice.puzzle).get_tree_hash()),
-        uint64(XCH),
-    )
-    asked = _asks(XCH, alice.puzzle_hash, parent)
+    maker = Person("maker of money")
+    full = bytes32(construct_cat_puzzle(CAT_MOD, bytes32(asset_id), maker.puzzle).get_tree_hash())
+    before = Coin(bytes32(b"9" * 32), full, uint64(XCH))
+    coin = Coin(before.name(), full, uint64(XCH))
+    asked = _asks(XCH, maker.puzzle_hash, coin)
     conditions = [
         create_coin(SETTLEMENT_HASH, Mojos(XCH), SETTLEMENT_HASH),
         assert_paid(None, asked.groups[0]),
         run_tail(tail, Program.to(0)),
     ]
-    lineage = LineageProof(owner.parent_coin_info, bytes32(alice.puzzle_hash), uint64(XCH))
-    for proof in (None, lineage):
-        ring = cat_ring(
-            [
-                CatSpend(
-                    coin=parent,
-                    asset_id=asset_id,
-                    inner_puzzle=alice.puzzle,
-                    inner_solution=quoted_solution(conditions),
-                    lineage_proof=proof,
-                )
-            ]
-        )
-        forged = await forge(market.alice, {market.asset: FORTY}, {None: Mojos(XCH)})
-        forged.asked, forged.signature = [asked], G2Element()
-        forged.spends = ring
-        with pytest.raises(OfferUnsupported, match="tail"):
-            reading(market, forged.text(market.alice))
+    for lineage, said in (
+        (None, "as when units are retired"),
+        (lineage_proof(before, maker.puzzle_hash), "run a token's tail on the side"),
+    ):
+        ring = [
+            CatSpend(
+                coin=coin,
+                asset_id=asset_id,
+                inner_puzzle=maker.puzzle,
+                inner_solution=quoted_solution(conditions),
+                lineage_proof=lineage,
+            )
+        ]
+        spends = cat_ring(ring)
+        signature = sign(spends, [maker.own(coin)], maker.keys, market.bob.network).aggregated_signature
+        with pytest.raises(OfferUnsupported, match=said):
+            reading(market, write_offer(spends, signature, [asked]))
 
 
 def _asks(amount: int, to: PuzzleHash, coin: Coin) -> Asked:
