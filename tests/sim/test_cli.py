@@ -61,7 +61,7 @@ def test_killed_chain_goes_on_where_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "exit_code", "sentence"),
     [
-        (["status", "--url", "http://127.0.0.1:9"], 4, "no node answers at http://127.0.0.1:9/"),
+        (["status", "--url", "http://127.0.0.1:9"], 4, "no node answers at http://127.0.0.1:9"),
         (["faucet", "xch1nowhere", "1"], 5, "is not a Chia address"),
         (["farm", "0"], 2, "0 is not in the range"),
         (["start", "--state", "/dev/null/chain", "--port", "0"], 3, "cannot be used"),
