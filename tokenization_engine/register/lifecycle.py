@@ -2,12 +2,13 @@
 
 Units::
 
-                      +--> Retired          (for good, for a named beneficiary)
-                      +--> Cancelled        (for good)
-    Buffer <--> Held -+--> Expired          (for good)
-      |               +--> Pending Export --> Exported   (for good)
-      +--> Cancelled           |
-                Held <---------+
+    Held           --> Retired            (for good, for a named beneficiary)
+    Held           --> Cancelled          (for good)
+    Held           --> Expired            (for good)
+    Held           <-> Buffer
+    Held           <-> Pending Export
+    Buffer         --> Cancelled
+    Pending Export --> Exported           (for good)
 
 A unit that lives as a token stays Held: its holder moves it on chain, and the register follows
 (`chain_events.py`). Only taking back such an event, when the chain itself has taken it back, leads out of
@@ -15,13 +16,15 @@ Retired.
 
 Projects::
 
-    Listed --> Registered --> Completed
-      |            |              |
-      |            +------+-------+
-      |                   |
-      |                   +--> Transitioned   (for good)
-      |                   +--> De-registered  (for good)
-      +--> Withdrawn (for good)
+    Listed         --> Registered
+    Listed         --> Withdrawn          (for good)
+    Registered     --> Completed
+    Registered     --> Transitioned       (for good)
+    Registered     --> De-registered      (for good)
+    Completed      --> Transitioned
+    Completed      --> De-registered
+
+A test compares these drawings, and those of docs/register.md, with the tables below.
 """
 
 from __future__ import annotations
