@@ -21,6 +21,8 @@ from puzzles.errors import PuzzleError, SerialError
 from puzzles.units import AssetId
 from tokenization_engine import journal
 from tokenization_engine.errors import (
+    CadtDown,
+    CadtError,
     EngineError,
     JobNotFound,
     NoRegistry,
@@ -50,6 +52,8 @@ STATUSES: StatusTable = {
     RegisterError: 409,
     RegistryError: 409,
     EngineError: 409,
+    CadtDown: 503,
+    CadtError: 502,
     NodeDown: 503,
     NodeNotSynced: 503,
     ChainError: 502,

@@ -24,6 +24,12 @@ EngineError
 |   |-- OwnersUnknown      the chain shows the owners by their hash only, and nobody told us who they are
 |   |-- OwnersInvalid      an issuer, allotment or governor that cannot own a registry
 |   `-- NotTheIssuer       the keys at hand are not those of the registry's issuer
+|-- CadtError              the CADT server that keeps the register did not do as asked
+|   |-- CadtDown           it does not answer, or is not ready: what was begun goes on later
+|   |-- CadtRefused        it refused a request, with its own reasons
+|   |-- CadtMalformed      it answers something else than a CADT server does
+|   |-- CadtStaged         changes that somebody else staged there wait for their commit
+|   `-- CadtDiffers        what it holds and what this register holds do not fit together
 |-- OutsideAllotment       a unit block that the governor has not allotted to the issuer
 |-- NothingToDo            a command that names no unit
 |-- UnderWay               a unit that a job of the journal is about to tokenize
@@ -167,6 +173,35 @@ class OwnersInvalid(RegistryError):
 
 class NotTheIssuer(RegistryError):
     """The keys at hand are not those of the registry's issuer."""
+
+
+class CadtError(EngineError):
+    """The CADT server that keeps the register did not do as asked."""
+
+
+class CadtDown(CadtError):
+    """The CADT server does not answer, or is not ready: what was begun goes on later."""
+
+
+class CadtRefused(CadtError):
+    """The CADT server refused a request; `reasons` are its own words, cleaned and shortened."""
+
+    def __init__(self, text: str, *, reasons: Sequence[str] = ()) -> None:
+        """Keep the sentence and the server's reasons."""
+        self.reasons = tuple(reasons)
+        super().__init__(text)
+
+
+class CadtMalformed(CadtError):
+    """The CADT server answers something else than a CADT server does."""
+
+
+class CadtStaged(CadtError):
+    """Changes that somebody else staged on the CADT server wait there for their commit."""
+
+
+class CadtDiffers(CadtError):
+    """What the CADT server holds and what this register holds do not fit together."""
 
 
 class OutsideAllotment(EngineError):

@@ -7,6 +7,7 @@ from climate_wallet.exits import EXIT_CODES as WALLET_EXIT_CODES
 from climate_wallet.exits import INPUT, KEYS, REFUSED, UNREACHABLE
 from puzzles.errors import SerialsTaken
 from tokenization_engine.errors import (
+    CadtDown,
     EngineError,
     JobNotFound,
     NotARegistry,
@@ -25,6 +26,7 @@ from tokenization_engine.errors import (
 EXIT_CODES: ExitCodes = {
     **WALLET_EXIT_CODES,
     EngineError: REFUSED,
+    CadtDown: UNREACHABLE,
     JobNotFound: INPUT,
     NotARegistry: INPUT,
     NotInRegister: INPUT,

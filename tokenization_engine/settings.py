@@ -6,10 +6,11 @@ import getpass
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from chain.door_settings import DoorSettings
+from tokenization_engine.cadt.place import Place, read_place
 
 PORT = 31311
 """The port at which today's programs look for a tokenization engine."""
@@ -30,6 +31,12 @@ class EngineSettings(DoorSettings):
     """The port to listen on; 0 takes any."""
     database: str = "sqlite:///register.sqlite"
     """URL of the register's database; made if it is not there."""
+    register_url: str = Field(default="", validation_alias="CARBON_ENGINE_REGISTER")
+    """`cadt:URL` of the CADT server that keeps the register; empty: the database alone does."""
+    cadt_key_file: Path | None = None
+    """A file with the CADT server's API key, readable by its owner alone."""
+    cadt_api_key: SecretStr | None = Field(default=None, validation_alias="CARBON_CADT_API_KEY")
+    """The API key itself, where no file holds it."""
     fingerprint: int | None = None
     """The key in Chia's keychain that pays and issues; needed if the keychain holds several."""
     author: str = Field("", max_length=255)
@@ -40,6 +47,24 @@ class EngineSettings(DoorSettings):
     """Seconds between two looks at the chain while waiting."""
     wait_seconds: float = Field(900.0, gt=0)
     """Longest wait for the chain; the journal goes on later."""
+
+    @model_validator(mode="after")
+    def _check_cadt(self) -> EngineSettings:
+        """Hold the rule: an address that reads, one key at most, and no key unencrypted to another machine."""
+        place = self.cadt
+        if self.cadt_key_file is not None and self.cadt_api_key is not None:
+            raise ValueError("the CADT server's API key is given twice: in a file, and itself; give one of them")
+        has_key = self.cadt_key_file is not None or self.cadt_api_key is not None
+        if place is not None and has_key and place.is_open_to_listeners:
+            raise ValueError(
+                f"the API key would go to {place.shown} unencrypted: expected cadt:https://..., or the loopback"
+            )
+        return self
+
+    @property
+    def cadt(self) -> Place | None:
+        """The CADT server that keeps the register; None if the database alone does."""
+        return read_place(self.register_url) if self.register_url else None
 
     @property
     def writer(self) -> str:

@@ -1,0 +1,1 @@
+"""A CADT server as the register: units pulled into the local one, and what the chain did published back."""
