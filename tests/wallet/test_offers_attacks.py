@@ -19,6 +19,7 @@ from climate_wallet.coins import own_coins
 from climate_wallet.errors import BuildError, OfferDeclined, OfferMalformed
 from climate_wallet.journal import newest
 from climate_wallet.offer import Given, Offer, read_offer
+from climate_wallet.offer_amounts import Amounts
 from climate_wallet.offer_book import State, newest_made
 from climate_wallet.offer_make import cancel_offer, make_offer
 from climate_wallet.offer_sides import build_side, choose, payments_to_us, received_coin
@@ -279,6 +280,22 @@ async def test_offer_is_void_once_its_lead_is_spent_and_its_other_coins_are_safe
     for part in parts(bundle.coin_spends):
         assert await is_refused(market, SpendBundle(part, bundle.aggregated_signature))
     assert xch(market.bob) == 5 * XCH
+
+
+async def test_no_asset_of_an_offer_can_be_taken_without_the_others(market: Market) -> None:
+    """Alice gives two tokens for one price: each hangs on the payment, even for whoever knew each signature."""
+    given: Amounts = {market.asset: units_to_mojos(100), market.other_asset: units_to_mojos(50)}
+    made = await make_offer(market.alice, given, {None: Mojos(XCH)})
+    offer = read_offer(made.text, market.bob.network, Height(1))
+    coins = own_coins(market.alice.book, offer.inputs)
+    assert (len(coins), market.alice.keys is not None) == (2, True)
+    for each in offer.given:
+        to_thief = Program.to([bytes(32), [THIEF, each.amount, [THIEF]]])
+        stolen = settle(each.coins, [PaymentGroup(program=to_thief, amount=each.amount)])
+        lone = [spend for spend in offer.bundle.coin_spends if spend.coin.name() == each.coins[0].coin.parent_coin_info]
+        assert market.alice.keys is not None
+        signature = sign(lone, coins, market.alice.keys, market.alice.network).aggregated_signature
+        assert await is_refused(market, SpendBundle([*lone, *stolen], signature))
 
 
 async def test_old_offer_and_old_trade_cannot_be_played_again(market: Market) -> None:
