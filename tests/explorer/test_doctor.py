@@ -10,7 +10,7 @@ from sqlalchemy import Engine, update
 from chain.database import open_database, writing
 from chain.doctor.findings import Found, Verdict
 from chain.node import Node
-from chain.settings import NodeSettings
+from chain.settings import NodeSettings, load_settings
 from explorer.doctor import examine_explorer
 from explorer.follow import catch_up
 from explorer.opening import Wiring
@@ -24,7 +24,7 @@ from tests.explorer.world import World
 
 @pytest.fixture
 def wiring(tmp_path: Path, node_settings: NodeSettings) -> Wiring:
-    return Wiring(explorer=ExplorerSettings(home=tmp_path, port=free_port()), node=node_settings)
+    return Wiring(explorer=load_settings(ExplorerSettings, home=tmp_path, port=free_port()), node=node_settings)
 
 
 async def looked(wiring: Wiring) -> dict[str, Found]:

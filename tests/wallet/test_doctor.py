@@ -17,7 +17,7 @@ from chain.doctor.findings import Found, Verdict
 from chain.doctor.telling import FAILED_EXIT
 from chain.door import make_home
 from chain.fees import FeeSettings
-from chain.settings import NodeSettings
+from chain.settings import NodeSettings, load_settings
 from climate_wallet import doctor as wallet_doctor
 from climate_wallet.cli import main
 from climate_wallet.doctor import Wiring, balance, check_keys, examine_wallet
@@ -112,7 +112,7 @@ def test_balance_is_told_in_operations(held: int, fee: int, each: int, verdict: 
 
 def wiring(world: World, keychain: Path, home: Path, fingerprint: int | None = None) -> Wiring:
     return Wiring(
-        wallet=WalletSettings(home=home, port=free_port(), fingerprint=fingerprint),
+        wallet=load_settings(WalletSettings, home=home, port=free_port(), fingerprint=fingerprint),
         node=NodeSettings(url=world.url),
         fees=FeeSettings(),
         keys_root=keychain,
