@@ -19,6 +19,9 @@ from climate_wallet.spends import Checked, OwnCoin, Payment, check, pay_xch, sig
 from puzzles.units import CoinId, Mojos
 from tokenization_engine.desk import Desk
 
+PAYER_COST = 12_000_000
+"""CLVM cost of one more coin that pays a fee, with its bytes and signature, rounded up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:

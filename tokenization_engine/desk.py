@@ -110,10 +110,10 @@ class Desk(Lookout):
         """The fee as given, or the node's estimate for a job of that kind; raises FeeTooHigh."""
         return given if given is not None else await fee_for(self.node, TYPICAL_COST[kind], self.fees)
 
-    async def coins(self) -> list[OwnCoin]:
-        """The engine's XCH on chain, without what open jobs have promised."""
+    async def coins(self, *, job_id: int | None = None) -> list[OwnCoin]:
+        """The engine's XCH on chain, without what open jobs have promised; what that job has is its own to use anew."""
         with self.register.reading() as session:
-            promised = promised_coins(session)
+            promised = promised_coins(session, but_by=job_id)
         address = self.keys.own
         found = await self._unspent(address.puzzle_hash)
         return [
@@ -140,9 +140,12 @@ class Desk(Lookout):
                 found=max(0, held - taken),
             )
 
-    async def choose(self, amount: Mojos) -> list[OwnCoin]:
-        """Coins that hold the amount, none for nothing; raises NotEnoughFunds."""
-        return await choose_xch(await self.coins(), amount) if amount else []
+    async def choose(self, amount: Mojos, *, job_id: int | None = None) -> list[OwnCoin]:
+        """Coins that hold the amount, none for nothing, for a job whose transaction is built anew or for a new one.
+
+        Raises NotEnoughFunds.
+        """
+        return await choose_xch(await self.coins(job_id=job_id), amount) if amount else []
 
     async def _unspent(self, puzzle_hash: PuzzleHash, low: int = 0, high: int | None = None) -> list[ChainCoin]:
         """Unspent coins at our address; asked in halves of the chain where a flood of coins fills an answer."""
@@ -158,11 +161,11 @@ class Desk(Lookout):
             return await self._unspent(puzzle_hash, low, middle) + await self._unspent(puzzle_hash, middle, high)
 
 
-def promised_coins(session: Session) -> set[CoinId]:
-    """The coins that the transactions of open jobs spend."""
+def promised_coins(session: Session, *, but_by: int | None = None) -> set[CoinId]:
+    """The coins that the transactions of open jobs spend, that one's aside."""
     found: set[CoinId] = set()
     for job in jobs(session, states=OPEN):
-        if job.bundle is not None:
+        if job.bundle is not None and job.id != but_by:
             found |= {CoinId(bytes(coin.name())) for coin in job.bundle.removals()}
     return found
 

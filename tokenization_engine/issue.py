@@ -22,7 +22,7 @@ from puzzles.cat import cat_puzzle_hash
 from puzzles.fields import canonical_text, write_fields
 from puzzles.issuance import IssuePlan, IssueRequest, PlannedIssue, plan_issues
 from puzzles.owners import read_allotment
-from puzzles.recognise import read_token_spend
+from puzzles.recognise import find_eve, read_token_spend
 from puzzles.registry_ledger import Owners, RegistryCoin, conditions_for_issuer
 from puzzles.standard import assert_spent_together, quoted_solution
 from puzzles.unit_block_tail import token_of
@@ -162,7 +162,7 @@ async def build(desk: Desk, state: RegistryState, job: Job) -> Built:
     }
     lost = sum(int(coin.amount) for coin in left_behind.values()) - sum(int(coin.amount) for coin in stranded.values())
     amount = sum(issue.amount for issue in plan.issues if issue.eve_puzzle_hash not in stranded)
-    coins = await desk.choose(Mojos(amount + job.fee))
+    coins = await desk.choose(Mojos(amount + job.fee), job_id=job.id)
     spends = await _spends(desk, registry, plan, coins, fee=job.fee, stranded=stranded)
     signed = await finish(desk, spends, [*coins, signer(address, registry.coin)], fee=job.fee)
     eves = {issue.token.asset_id: CoinId(bytes(_eve(issue, coins, stranded).name())) for issue in plan.issues}
@@ -255,19 +255,20 @@ def _is_eve(coin: ChainCoin, seen: IssuedBlock) -> bool:
 async def _issued_by_others(desk: Lookout, seen: IssuedBlock) -> IssuedCoin:
     """The receiver's coin, found by the registry's own word and the block it stands in.
 
-    Strangers can park coins at the eve coin's puzzle hash: of those spent in that block, the eve coin is the
-    one that is not another's child. Raises NotOnChain if the block has just left the chain.
+    Strangers can park coins at the eve coin's puzzle hash, more than a node lists: only the spends of that block count.
+    Raises NotOnChain if the block has just left the chain.
     """
     token, height = seen.issuance.token, seen.height
-    parked = await desk.node.coins_by_puzzle_hashes([seen.issuance.eve_puzzle_hash], end_height=height + 1)
-    candidates = [each for each in parked if each.spent_height == height and _is_eve(each, seen)]
-    ids = {bytes(each.coin_id) for each in candidates}
-    eves = [each for each in candidates if bytes(each.coin.parent_coin_info) not in ids]
-    if len(eves) != 1:
+    block = await desk.node.block(height)
+    if block is None:
+        raise NotOnChain(f"the block {height} left the chain: look again")
+    spend = find_eve(seen.issuance, await desk.node.block_spends(block.header_hash))
+    if spend is None:
         raise NotOnChain(f"the eve coin of 0x{token.asset_id.hex()} is not in block {height}: look again")
-    spend = await desk.node.spend(eves[0].coin_id, height)
-    read = read_token_spend(spend, asset_id=token.asset_id, issuance_hash=token.issuance_hash)
-    return IssuedCoin(eve_coin_id=eves[0].coin_id, coin_id=CoinId(bytes(read.children[0].coin.name())))
+    flags = desk.network.flags_at(height)
+    read = read_token_spend(spend, asset_id=token.asset_id, issuance_hash=token.issuance_hash, flags=flags)
+    received = read.children[0].coin if read.children else spend.coin
+    return IssuedCoin(eve_coin_id=CoinId(bytes(spend.coin.name())), coin_id=CoinId(bytes(received.name())))
 
 
 def is_taken(state: RegistryState, issues: Iterable[Issue]) -> UnitBlock | None:

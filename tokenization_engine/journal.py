@@ -140,6 +140,8 @@ class Built:
     eve_coin_ids: tuple[CoinId | None, ...] = ()
     note: str | None = None
     """What its owner should know of it."""
+    fee: Mojos | None = None
+    """What it pays, if that is another fee than the job was given."""
 
 
 def write_down(session: Session, new: NewJob, built: Built | None = None) -> int:
@@ -209,6 +211,7 @@ def set_built(session: Session, job_id: int, expected: bytes | None, built: Buil
             spent_coin_id=built.spent_coin_id,
             seen_height=None,
             reason=None if built.note is None else built.note[:LONGEST_REASON],
+            **({} if built.fee is None else {"fee": built.fee}),
         )
         .execution_options(synchronize_session=False)
     )

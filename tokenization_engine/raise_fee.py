@@ -21,13 +21,11 @@ from climate_wallet.errors import AmountError, BuildError, NotEnoughFunds
 from climate_wallet.selection import choose_xch
 from climate_wallet.spends import OwnCoin, check, pay_xch, sign
 from puzzles.units import CoinId, Height, Mojos
+from tokenization_engine.bundles import PAYER_COST
 from tokenization_engine.desk import Desk
 from tokenization_engine.errors import JobRefused
 from tokenization_engine.journal import Job, Version, find_job, set_fee, set_replaced, set_version
 from tokenization_engine.work import is_stale
-
-PAYER_COST = 12_000_000
-"""CLVM cost of one more coin that pays a fee, with its bytes and signature, rounded up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,26 +1,32 @@
 """Rotate the registry's owners: prepare an order for the cold keys, and attach it when it is signed.
 
 The governor orders, anyone attaches. With a cold singleton the order fits whichever registry coin is the
-newest; with one cold key it is bound to the registry coin it was prepared for.
+newest, one that a waiting transaction makes included; with one cold key it is bound to the registry coin it was
+prepared for, and whoever holds the issuer's key can move the registry past it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chia_rs import AugSchemeMPL, CoinSpend, SpendBundle
 
+from chain.errors import FeeTooHigh
+from chain.records import PendingTransaction
+from climate_wallet.errors import BuildError, NotEnoughFunds
+from climate_wallet.spends import OwnCoin
 from puzzles.owners import governor_by_message_solution, order_solution, read_allotment
 from puzzles.registry_ledger import RegistryCoin
 from puzzles.standard import quoted_solution
-from puzzles.units import CoinId, Mojos, UnitBlock
+from puzzles.units import CoinId, Height, Mojos, UnitBlock
 from tokenization_engine import custody
-from tokenization_engine.bundles import finish, pay
-from tokenization_engine.desk import Desk
+from tokenization_engine.bundles import PAYER_COST, finish, pay, unsigned_cost
+from tokenization_engine.desk import Desk, Lookout
 from tokenization_engine.errors import JobRefused, NotTheIssuer, OrderInvalid, OwnersInvalid
 from tokenization_engine.journal import Built, Job, Kind, NewJob, write_down
 from tokenization_engine.orders import Order, OrderSignature, collect, read_order, read_signature
+from tokenization_engine.overtake import Footing, footing, spending
 from tokenization_engine.owners import ColdKey, Custody, Governor, HiddenGovernor, OwnersInWords, governor_puzzle
 from tokenization_engine.registry import RegistryState, remember_owners
 
@@ -91,20 +97,89 @@ def take_on(desk: Desk, order: Order, signatures: Sequence[OrderSignature], fee:
 
 
 async def build(desk: Desk, state: RegistryState, job: Job) -> Built:
-    """The signed order attached to the newest registry coin; raises JobRefused if it was used or is stale."""
+    """The signed order attached to the newest registry coin; raises JobRefused if it was used or is stale.
+
+    If a transaction that spends that coin waits already, a cold singleton's order goes with it: see `overtake`.
+    """
+    order = _order(desk, state, job)
+    if isinstance(order.governor, ColdKey):
+        return await _attach(desk, state, job, Footing(registry=state.coin(desk.owners(state).owners)))
+    peak = await desk.node.synced_peak()
+    place = await footing(desk, state, desk.owners(state).owners, peak.height)
+    if place.waiting is None:
+        return await _attach(desk, state, job, place)
+    try:
+        return await _attach(desk, state, job, place)
+    except (BuildError, FeeTooHigh, NotEnoughFunds) as error:
+        plain = await _attach(desk, state, job, Footing(registry=state.coin(desk.owners(state).owners)))
+        return replace(plain, note=_cannot_join(place.waiting, error))
+
+
+async def overtaking(desk: Desk, state: RegistryState, job: Job) -> Built | str | None:
+    """The order with the transaction that bars its way taken along, or why that cannot be; None if nothing bars it."""
+    order = _order(desk, state, job)
+    waiting = await spending(desk, state)
+    if isinstance(order.governor, ColdKey) or waiting is None or job.bundle is None:
+        return None
+    if not set(waiting.bundle.removals()) - set(job.bundle.removals()):
+        return None
+    peak = await desk.node.synced_peak()
+    place = await footing(desk, state, desk.owners(state).owners, peak.height)
+    if place.waiting is None:
+        return None
+    try:
+        return await _attach(desk, state, job, place)
+    except (BuildError, FeeTooHigh, NotEnoughFunds) as error:
+        return _cannot_join(place.waiting, error)
+
+
+def _order(desk: Desk, state: RegistryState, job: Job) -> Order:
     order = read_order(job.request["order"])
-    signatures = collect(order, [read_signature(each) for each in job.request["signatures"]], desk.network)
-    known = desk.owners(state)
-    if order.registry_id != state.registry_id or order.governor != known.governor:
+    if order.registry_id != state.registry_id or order.governor != desk.owners(state).governor:
         raise OrderInvalid("the order is for another registry, or for a governor that it does not have any more")
-    registry = state.coin(known.owners)
-    registry_id = CoinId(bytes(registry.coin.name()))
-    spends = await _spends(desk, order, registry, frozenset(signatures))
-    foreign = SpendBundle(spends, AugSchemeMPL.aggregate(list(signatures.values())))
-    coins = await desk.choose(Mojos(job.fee))
-    funding = await pay(desk, coins, [], fee=job.fee, paid_for=registry_id)
-    signed = await finish(desk, funding, coins, fee=job.fee, foreign=foreign)
-    return Built(bundle=signed.bundle, spent_coin_id=registry_id)
+    return order
+
+
+def _cannot_join(waiting: PendingTransaction, error: Exception) -> str:
+    return (
+        f"the transaction 0x{waiting.tx_id.hex()} spends the registry first, and the order cannot go with it: {error}. "
+        "The order waits for the next block"
+    )
+
+
+async def _attach(desk: Desk, state: RegistryState, job: Job, place: Footing) -> Built:
+    """The signed order on that registry coin, with what makes the coin, and our fee for both."""
+    order = _order(desk, state, job)
+    signatures = collect(order, [read_signature(each) for each in job.request["signatures"]], desk.network)
+    registry_id = CoinId(bytes(place.registry.coin.name()))
+    spends = await _spends(desk, order, place.registry, frozenset(signatures))
+    parts = [SpendBundle(spends, AugSchemeMPL.aggregate(list(signatures.values())))]
+    cost, note = 0, None
+    if place.waiting is not None:
+        cost = place.waiting.cost + unsigned_cost(desk, spends)
+        note = f"goes with the transaction 0x{place.waiting.tx_id.hex()}, which spends the registry first"
+        parts.append(place.waiting.bundle)
+    fee, coins = await _payers(desk, job, place, cost)
+    funding = await pay(desk, coins, [], fee=fee, paid_for=registry_id)
+    signed = await finish(desk, funding, coins, fee=fee, foreign=SpendBundle.aggregate(parts))
+    return Built(bundle=signed.bundle, spent_coin_id=registry_id, note=note, fee=fee)
+
+
+async def _payers(desk: Desk, job: Job, place: Footing, cost: int) -> tuple[Mojos, list[OwnCoin]]:
+    """The job's fee, or what it takes to go with what waits, and the coins that pay it; raises FeeTooHigh."""
+    count = 1
+    while True:
+        fee = Mojos(max(job.fee, place.least_fee(cost + count * PAYER_COST)))
+        if fee > max(job.fee, desk.fees.ceiling):
+            raise FeeTooHigh(
+                f"it takes a fee of {fee} mojos, the ceiling is {desk.fees.ceiling}: raise CARBON_FEE_CEILING",
+                wanted=fee,
+                ceiling=desk.fees.ceiling,
+            )
+        coins = await desk.choose(fee, job_id=job.id)
+        if len(coins) <= count:
+            return fee, coins
+        count = len(coins)
 
 
 async def _spends(desk: Desk, order: Order, registry: RegistryCoin, signers: frozenset[bytes]) -> list[CoinSpend]:
@@ -119,7 +194,10 @@ async def _spends(desk: Desk, order: Order, registry: RegistryCoin, signers: fro
         return [registry.spend_as_governor(governor_puzzle(order.governor), solution)]
     cold = await custody.newest_coin(desk.node, order.governor)
     if order.coin_id != bytes(cold.coin.name()):
-        raise JobRefused("the cold singleton has sent another order since: prepare and sign a new one")
+        raise JobRefused(
+            "the cold singleton has sent this order or another one since: look at `registry show`, and prepare and "
+            "sign a new one if need be"
+        )
     inner_puzzle_hash = custody.inner_puzzle_hash(order.governor)
     return [
         registry.spend_as_governor(
@@ -131,10 +209,18 @@ async def _spends(desk: Desk, order: Order, registry: RegistryCoin, signers: fro
     ]
 
 
-def is_rotated(state: RegistryState, job: Job) -> bool:
-    """Whether the spend that settles the job named the order's owners."""
-    assert job.spent_coin_id is not None
-    _, read = state.spends[job.spent_coin_id]
-    return (
-        read.ledger.is_governor and read.next_owners_hash == read_order(job.request["order"]).owners.owners.owners_hash
-    )
+async def done_height(desk: Lookout, state: RegistryState, job: Job) -> Height | None:
+    """The height at which the order was carried out, whoever attached it to whichever registry coin; None if it was
+    not, or not since we built it.
+    """
+    if job.bundle is None:
+        return None
+    order = read_order(job.request["order"])
+    signed = (await desk.node.coins([order.coin_id])).get(order.coin_id)
+    if signed is None or signed.spent_height is None:
+        return None
+    wanted = order.owners.owners.owners_hash
+    for height, read in state.spends.values():
+        if height == signed.spent_height and read.ledger.is_governor and read.next_owners_hash == wanted:
+            return height
+    return None

@@ -179,7 +179,7 @@ async def build(desk: Desk, state: RegistryState, job: Job) -> Built:
     registry_id = CoinId(bytes(registry.coin.name()))
     said = statement_condition(said_by(job))
     spend = registry.spend_as_issuer(quoted_solution(conditions_for_issuer([], owners, [said])))
-    coins = await desk.choose(Mojos(job.fee))
+    coins = await desk.choose(Mojos(job.fee), job_id=job.id)
     funding = await pay(desk, coins, [], fee=job.fee, paid_for=registry_id)
     signed = await finish(desk, [spend, *funding], [*coins, signer(address, registry.coin)], fee=job.fee)
     return Built(bundle=signed.bundle, spent_coin_id=registry_id)

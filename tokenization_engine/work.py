@@ -116,10 +116,11 @@ async def step_all(desk: Lookout) -> bool:
     """Take every job that can go on one step further; whether any came into another state.
 
     At a lookout nothing is signed: what was signed is pushed again if the node forgot it, and settled by the chain.
-    A job waits while an older one of its registry is in no block yet: both would spend the same coin.
+    A job waits while an older one of its registry is in no block yet: both would spend the same coin. A rotation waits
+    for none: the jobs before it may be held up by the very key that it takes away.
     """
     with desk.register.reading() as session:
-        waiting = unfinished(session)
+        waiting = sorted(unfinished(session), key=lambda job: job.kind != Kind.ROTATE)
     busy: set[bytes] = set()
     is_progress = False
     for job in waiting:
@@ -156,14 +157,14 @@ async def _done_height(desk: Lookout, state: RegistryState, job: Job) -> Height 
         if all(each.asset_id in state.issued for each in job.issues):
             return max(state.issued[each.asset_id].height for each in job.issues)
         return None
+    if job.kind == Kind.ROTATE:
+        return await rotate.done_height(desk, state, job)
     if job.spent_coin_id is None or job.spent_coin_id not in state.spends:
         return None
     height, _ = state.spends[job.spent_coin_id]
     match job.kind:
         case Kind.STATEMENT:
             is_done = statements.is_said(state, job)
-        case Kind.ROTATE:
-            is_done = rotate.is_rotated(state, job)
         case Kind.DETOKENIZE:
             is_done = await detokenize.is_taken_back(desk, state, job)
         case _:
@@ -222,6 +223,8 @@ async def _towards_inclusion(desk: Lookout, state: RegistryState | None, job: Jo
         job = await _rebuild(desk, state, job)
         if job.bundle is None:
             return job
+    elif state is not None and job.kind == Kind.ROTATE and isinstance(desk, Desk):
+        job = await _overtake(desk, state, job)
     return await _push(desk, job)
 
 
@@ -282,6 +285,19 @@ async def _rebuild(desk: Desk, state: RegistryState, job: Job) -> Job:
     return job
 
 
+async def _overtake(desk: Desk, state: RegistryState, job: Job) -> Job:
+    """The rotation together with the transaction that came before it, if one did."""
+    built = await rotate.overtaking(desk, state, job)
+    if built is None:
+        return job
+    with desk.register.writing(desk.settings.author) as session:
+        if isinstance(built, Built):
+            set_built(session, job.id, job.bundle_id, built)
+        else:
+            set_note(session, job, built)
+    return _again(desk, job)
+
+
 async def _build(desk: Desk, state: RegistryState, job: Job) -> Built:
     match job.kind:
         case Kind.ISSUE:
@@ -303,7 +319,9 @@ async def _push(desk: Lookout, job: Job) -> Job:
     try:
         await push(desk.node, job.bundle)
         note = None
-    except (AlreadySpent, MempoolConflict, NotTakenYet) as error:
+    except MempoolConflict as error:
+        note = job.reason if job.kind == Kind.ROTATE and job.reason else str(error)  # why it could not go along
+    except (AlreadySpent, NotTakenYet) as error:
         note = str(error)
     except PushRefused as error:
         with desk.register.writing(desk.settings.author) as session:

@@ -5,12 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from chia_rs import SpendBundle
+from chia.types.blockchain_format.program import Program
+from chia_rs import AugSchemeMPL, Coin, G2Element, SpendBundle
 
+from puzzles.issuance import IssueRequest, plan_issues
+from puzzles.owners import governor_by_message_solution, order_solution
 from puzzles.registry_ledger import conditions_for_issuer
 from puzzles.standard import quoted_solution
-from puzzles.units import LauncherId, Mojos
+from puzzles.units import CoinId, LauncherId, Mojos, UnitBlock
 from sim.local_chain import LocalChain
+from sim.people import ALICE, Payment
 from tests.engine.people import COLD_KEYS, COLD_WORDS, HOT_KEYS, cold_keys, engine_keys
 from tokenization_engine import create, custody, journal, rotate, work
 from tokenization_engine.bundles import finish
@@ -25,7 +29,7 @@ from tokenization_engine.errors import (
 from tokenization_engine.issue import check_allotted
 from tokenization_engine.journal import Kind, NewJob, State
 from tokenization_engine.orders import Order, OrderSignature, read_order, sign_order
-from tokenization_engine.owners import ColdKey, Custody, OwnersInWords, parse_allotment
+from tokenization_engine.owners import ColdKey, Custody, OwnersInWords, governor_puzzle, parse_allotment
 
 NO_FEE = Mojos(0)
 NARROW = (parse_allotment("BT-1:1-100"),)
@@ -137,6 +141,164 @@ async def test_order_that_was_overtaken_in_the_mempool_is_built_again(
     assert state_of(desk, number) == State.CONFIRMED
 
 
+async def thief_comes_first(desk: Desk, coin: Coin, *, fee: int = 1, times: int = 1) -> None:
+    """Who has the issuer's key keeps a spend of the registry waiting, tied to a coin of his own."""
+    state = await desk.look()
+    registry, spends = state.coin(desk.owners(state).owners), []
+    for _ in range(times):
+        spends.append(registry.spend_as_issuer(quoted_solution(conditions_for_issuer([], registry.owners))))
+        registry = registry.child(registry.root, registry.owners)
+    signers = [signer(HOT_KEYS.own, spend.coin) for spend in spends]
+    bundle = await finish(desk, spends, signers, fee=NO_FEE, foreign=ALICE.pay([coin], [], fee=Mojos(fee)))
+    await desk.node.push(bundle.bundle)
+
+
+async def his_coins(chain: LocalChain, count: int = 4) -> list[Coin]:
+    return [await chain.faucet(ALICE.puzzle_hash, Mojos(10**10)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_thief_who_is_first_in_every_mempool_cannot_hold_the_rotation_up(
+    desk: Desk, guarded: LauncherId, chain: LocalChain, times: int
+) -> None:
+    coins = await his_coins(chain)
+    order = await ordered(desk, rotate.Change(issuer_key=HOT_KEYS.addresses[1].public_key))
+    await thief_comes_first(desk, coins.pop(), times=times)
+    number = rotate.take_on(desk, order, signed(desk, order, 0, 1), NO_FEE)
+    await work.run(desk, wait=False)
+    await chain.farm(2)
+    await work.run(desk, wait=False)
+    assert state_of(desk, number) == State.CONFIRMED
+    state = await desk.look()
+    assert desk.issuer(desk.owners(state).owners).public_key == HOT_KEYS.addresses[1].public_key
+    assert len(state.spends) == times + 1
+
+
+async def test_rotation_that_waits_goes_with_the_thief_who_came_first(
+    desk: Desk, guarded: LauncherId, chain: LocalChain
+) -> None:
+    coins = await his_coins(chain)
+    order = await ordered(desk, rotate.Change(allotment=NARROW))
+    number = rotate.take_on(desk, order, signed(desk, order, 0, 1), Mojos(5))
+    await work.run(desk, wait=False)
+    with desk.register.reading() as session:
+        first = journal.find_job(session, number).bundle
+    assert first is not None
+    await chain.farm(1)
+    await chain.reorg(1, keep_transactions=False)
+    await thief_comes_first(desk, coins.pop())
+    await settle(desk, chain)
+    assert state_of(desk, number) == State.CONFIRMED
+    assert len((await desk.look()).spends) == 2
+
+
+async def test_rotation_goes_with_an_issue_of_the_thief(desk: Desk, guarded: LauncherId, chain: LocalChain) -> None:
+    coins = await his_coins(chain)
+    order = await ordered(desk, rotate.Change(allotment=NARROW))
+    state = await desk.look()
+    registry = state.coin(desk.owners(state).owners)
+    block = UnitBlock(series="BT-1", first=1, last=10)
+    request = IssueRequest(block=block, metadata=Program.to([]), receiver=ALICE.puzzle_hash)
+    plan = plan_issues(registry, state.free.copy(), [request])
+    payment = Payment(puzzle_hash=plan.issues[0].eve_puzzle_hash, amount=plan.issues[0].amount)
+    funding = ALICE.pay([coins[0]], [payment], fee=Mojos(3))
+    spends = [
+        registry.spend_as_issuer(quoted_solution(conditions_for_issuer([plan.issues[0].condition], registry.owners))),
+        plan.issues[0].eve_spend(CoinId(bytes(coins[0].name()))),
+    ]
+    theft = await finish(desk, spends, [signer(HOT_KEYS.own, registry.coin)], fee=Mojos(3), foreign=funding)
+    await desk.node.push(theft.bundle)
+    number = rotate.take_on(desk, order, signed(desk, order, 0, 1), NO_FEE)
+    await settle(desk, chain)
+    assert state_of(desk, number) == State.CONFIRMED
+    assert not (await desk.look()).free.is_free(block)
+
+
+async def test_rotation_that_would_cost_more_than_the_ceiling_to_go_with_the_thief_says_so_and_waits(
+    desk: Desk, guarded: LauncherId, chain: LocalChain
+) -> None:
+    coins = await his_coins(chain)
+    order = await ordered(desk, rotate.Change(allotment=NARROW))
+    await thief_comes_first(desk, coins.pop(), fee=9 * 10**9)
+    number = rotate.take_on(desk, order, signed(desk, order, 0, 1), NO_FEE)
+    await work.run(desk, wait=False)
+    with desk.register.reading() as session:
+        waiting = journal.find_job(session, number)
+    assert "raise CARBON_FEE_CEILING" in str(waiting.reason)
+    await chain.farm(1)
+    await settle(desk, chain)
+    assert state_of(desk, number) == State.CONFIRMED
+
+
+async def test_rotation_does_not_wait_for_a_job_that_the_thief_holds_up(
+    desk: Desk, guarded: LauncherId, chain: LocalChain
+) -> None:
+    coins = await his_coins(chain)
+    order = await ordered(desk, rotate.Change(allotment=NARROW))
+    statement = await say(desk, "held up")
+    await thief_comes_first(desk, coins.pop())
+    number = rotate.take_on(desk, order, signed(desk, order, 0, 1), NO_FEE)
+    await work.run(desk, wait=False)
+    await chain.farm(1)
+    await work.run(desk, wait=False)
+    assert state_of(desk, number) in (State.PUSHED, State.CONFIRMED)
+    assert desk.owners(await desk.look()).owners == order.owners.owners
+    await settle(desk, chain)
+    assert state_of(desk, statement) == State.CONFIRMED
+
+
+async def test_rotation_whose_order_another_hand_attached_elsewhere_is_known_as_done(
+    desk: Desk, guarded: LauncherId, chain: LocalChain
+) -> None:
+    coins = await his_coins(chain)
+    order = await ordered(desk, rotate.Change(allotment=NARROW))
+    await thief_comes_first(desk, coins.pop())
+    number = rotate.take_on(desk, order, signed(desk, order, 0, 1), NO_FEE)
+    await work.run(desk, wait=False)
+    with desk.register.reading() as session:
+        ours = journal.find_job(session, number).bundle
+    assert ours is not None
+    await chain.farm(1)
+    await chain.reorg(1, keep_transactions=False)
+    state = await desk.look()
+    registry = state.coin(desk.owners(state).owners)
+    assert isinstance(order.governor, Custody)
+    cold = await custody.newest_coin(desk.node, order.governor)
+    signatures = {each.public_key: G2Element.from_bytes(each.signature) for each in signed(desk, order, 0, 1)}
+    spends = [
+        registry.spend_as_governor(
+            governor_puzzle(order.governor),
+            governor_by_message_solution(custody.inner_puzzle_hash(order.governor), order.conditions),
+        ),
+        custody.custody_spend(
+            order.governor,
+            cold,
+            frozenset(signatures),
+            order.delegated_puzzle,
+            order_solution(registry.inner_puzzle_hash),
+        ),
+    ]
+    await desk.node.push(SpendBundle(spends, AugSchemeMPL.aggregate(list(signatures.values()))))
+    await chain.farm(2)
+    await work.run(desk, wait=False)
+    assert state_of(desk, number) == State.CONFIRMED
+
+
+async def test_engine_with_one_coin_builds_a_stale_rotation_again(
+    desk: Desk, guarded: LauncherId, chain: LocalChain
+) -> None:
+    order = await ordered(desk, rotate.Change(allotment=NARROW))
+    everything = Mojos(await desk.balance() - 10)
+    number = rotate.take_on(desk, order, signed(desk, order, 0, 1), everything)
+    await work.run(desk, wait=False)
+    await chain.farm(1)
+    await chain.reorg(1, keep_transactions=False)
+    await thief_comes_first(desk, (await his_coins(chain))[0], fee=10**9)
+    await chain.farm(1)
+    await settle(desk, chain)
+    assert state_of(desk, number) == State.CONFIRMED
+
+
 async def say(desk: Desk, text: str) -> int:
     request = {"kind": "notice", "fields": {"message": text}}
     new = NewJob(kind=Kind.STATEMENT, registry_id=desk.current_registry(), fee=NO_FEE, request=request)
@@ -161,7 +323,7 @@ async def test_cold_order_is_used_once(desk: Desk, guarded: LauncherId, chain: L
     rotate.take_on(desk, order, signatures, NO_FEE)
     await settle(desk, chain)
     rotate.take_on(desk, order, signatures, NO_FEE)
-    with pytest.raises(JobRefused, match="has sent another order since"):
+    with pytest.raises(JobRefused, match="has sent this order or another one since"):
         await work.run(desk, wait=False)
 
 
