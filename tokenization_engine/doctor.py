@@ -1,4 +1,5 @@
-"""What `tokenization-engine doctor` looks at: the node, the key, the register, the registry, the balance, the jobs.
+"""What `tokenization-engine doctor` looks at: the node, the key, the register, the registry, the balance, the jobs, the
+daemon.
 
 Nothing is changed and nobody is asked for a passphrase.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chain.doctor.door import check_door
 from chain.doctor.findings import Found, Verdict, examine, of_error, off_loop, ok, unknown, warning
 from chain.doctor.node import check_node, node_settings_for_doctor, present_fee
 from chain.doctor.store import check_store, is_current
@@ -22,6 +24,7 @@ from tokenization_engine.errors import EngineError, NoRegistry
 from tokenization_engine.journal import unfinished
 from tokenization_engine.keys import EngineKeys
 from tokenization_engine.register.store import MIGRATIONS, Register
+from tokenization_engine.settings import EngineSettings
 
 TYPICAL_COST = 100_000_000
 """CLVM cost of issuing one block with a fee, rounded up."""
@@ -39,9 +42,14 @@ async def examine_engine(wiring: Wiring) -> list[Found]:
         [
             ("node", lambda: check_node(asked.node, asked.fees, typical_cost=TYPICAL_COST)),
             ("key", lambda: _work(asked)),
+            ("daemon", lambda: off_loop(lambda: _door(asked.engine))),
         ],
         known=KNOWN,
     )
+
+
+def _door(settings: EngineSettings) -> list[Found]:
+    return check_door(settings.door, settings.url, "tokenization-engine")
 
 
 async def _work(wiring: Wiring) -> list[Found]:

@@ -13,6 +13,7 @@ from chain.doctor.findings import Found, Verdict
 from climate_wallet.keys import KeyStore
 from puzzles.units import LauncherId, Mojos
 from sim.local_chain import LocalChain
+from tests.chain.test_doctor import free_port
 from tests.engine.people import COLD_KEYS, HOT_KEYS
 from tokenization_engine import statements, work
 from tokenization_engine.app import Wiring
@@ -22,6 +23,7 @@ from tokenization_engine.errors import WaitedTooLong
 
 
 async def looked(wiring: Wiring) -> dict[str, Found]:
+    wiring = replace(wiring, engine=wiring.engine.model_copy(update={"port": free_port()}))
     return {each.check: each for each in await examine_engine(wiring)}
 
 
