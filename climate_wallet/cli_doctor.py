@@ -10,8 +10,9 @@ from chain.console import Output, output_option, working
 from chain.doctor.telling import tell
 from chain.fees import FeeSettings
 from chain.settings import NodeSettings, load_settings
-from climate_wallet.daemon import settings_given
+from climate_wallet.daemon import settings_given, signer_given
 from climate_wallet.doctor import Wiring, examine_wallet
+from climate_wallet.stock.settings import SignerSettings
 
 
 @click.command()
@@ -25,6 +26,7 @@ def doctor(out: Output, *, node_url: str | None, network: str | None, fingerprin
         wallet=settings_given(fingerprint=fingerprint),
         node=load_settings(NodeSettings, url=node_url, network=network),
         fees=load_settings(FeeSettings),
+        signer=load_settings(SignerSettings, kind=signer_given()),
     )
     with working("looking"):
         found = asyncio.run(examine_wallet(wiring))

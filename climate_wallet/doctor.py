@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chia.util.default_root import DEFAULT_KEYS_ROOT_PATH
@@ -23,12 +23,14 @@ from chain.fees import FeeSettings
 from chain.node import connect
 from chain.settings import NodeSettings
 from climate_wallet.amounts import show_xch
-from climate_wallet.book import bound_key
+from climate_wallet.book import KEPT_ELSEWHERE, bound_key
 from climate_wallet.coins import Amounts, amounts
 from climate_wallet.errors import WalletError
 from climate_wallet.keys import KeyStore
 from climate_wallet.settings import WalletSettings
 from climate_wallet.spends import NOTHING
+from climate_wallet.stock.doctor import check_official
+from climate_wallet.stock.settings import SignerSettings
 from climate_wallet.store import MIGRATIONS
 from puzzles.units import Mojos
 
@@ -48,6 +50,7 @@ class Wiring:
     wallet: WalletSettings
     node: NodeSettings
     fees: FeeSettings
+    signer: SignerSettings = field(default_factory=SignerSettings)
     keys_root: Path | None = None
     """Directory of the keychain; None: CHIA_KEYS_ROOT, else Chia's own place."""
 
@@ -59,12 +62,19 @@ async def examine_wallet(wiring: Wiring) -> list[Found]:
     return await examine(
         [
             ("node", lambda: check_node(node, wiring.fees, typical_cost=TYPICAL_COST)),
-            ("key", lambda: off_loop(lambda: check_keys(wiring.keys_root, wiring.wallet.fingerprint))),
+            ("key", lambda: _signer(wiring)),
             ("database", lambda: _store_and_balance(wiring, node)),
             ("daemon", lambda: off_loop(lambda: _door(wiring.wallet))),
         ],
         known=known,
     )
+
+
+async def _signer(wiring: Wiring) -> list[Found]:
+    """The keychain, or the official wallet: whichever signs."""
+    if wiring.signer.kind == "chia":
+        return await check_official(wiring.signer, wiring.node, wiring.wallet.fingerprint)
+    return await off_loop(lambda: check_keys(wiring.keys_root, wiring.wallet.fingerprint))
 
 
 def _door(settings: WalletSettings) -> list[Found]:
@@ -137,6 +147,8 @@ async def _store_and_balance(wiring: Wiring, node: NodeSettings) -> list[Found]:
         if key.network != wiring.node.network:
             other = f"this store is of {key.network}, the settings say {wiring.node.network}"
             return [*found, failed("wallet", other, "use another --home for another network")]
+        if key.public_key == KEPT_ELSEWHERE:
+            return [*found, ok("wallet", f"of the official wallet's key {key.fingerprint}")]
         held = amounts(engine).get(None, Amounts()).spendable
     finally:
         engine.dispose()

@@ -56,6 +56,8 @@ from puzzles.units import AssetId, CoinId, Height, Mojos, PuzzleHash
 XCH_WALLET = uint32(1)
 """The official wallet's number for its XCH."""
 
+LATELY = 100
+"""Blocks after which the official wallet surely has heard that a coin is spent."""
 POLL_SECONDS = 0.5
 FINDING_SECONDS = 30.0
 """How long the official wallet may take to find the coins of a token it was just told of."""
@@ -285,10 +287,12 @@ class StockWallet:
         return [coin for coin in coins if bytes(coin.name()) not in used]
 
     def used(self) -> set[bytes]:
-        """Coins that transactions of our journal spend, unless they were dropped."""
+        """Coins that transactions of our journal spend: those that wait, and those that are in a block since lately."""
+        is_alive = TransactionRow.dropped_reason.is_(None)
+        height = TransactionRow.confirmed_height
+        is_young = height.is_(None) | (height > int(self.height) - LATELY)
         with reading(self.engine) as session:
-            alive = select(InputRow.coin_id).join(TransactionRow).where(TransactionRow.dropped_reason.is_(None))
-            return set(session.scalars(alive))
+            return set(session.scalars(select(InputRow.coin_id).join(TransactionRow).where(is_alive, is_young)))
 
     async def address(self) -> PuzzleHash:
         """The official wallet's current address."""

@@ -39,7 +39,7 @@ from tests.wallet.world import METADATA, Registry, launch_registry
 
 XCH = 10**12
 UNITS = 100
-TOKENS = 14
+TOKENS = 16
 
 
 @dataclass(kw_only=True)

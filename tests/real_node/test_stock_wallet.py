@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,6 +26,7 @@ from climate_wallet.errors import (
     StockWalletDown,
     UnitsScattered,
     UnknownToken,
+    WalletLocked,
     WalletMismatch,
 )
 from climate_wallet.journal import Status, find
@@ -35,11 +38,16 @@ from climate_wallet.stock.views import balances, received
 from climate_wallet.stock.wallet import StockWallet
 from explorer.certificate import verify
 from explorer.queries import token
+from puzzles.certificate import read_certificate
 from puzzles.retirement import receipt_coin, write_record
 from puzzles.unit_block_tail import delta_of, retire_solution
 from puzzles.units import AssetId, CoinId, Mojos, UnitBlock, units_to_mojos
+from sim.errors import ProgramFailed
+from sim.people import Person
+from sim.programs import Actor, Daemon
 from tests.real_node.ground import RealGround
 from tests.real_node.node import RealNode
+from tests.real_node.processes import free_ports
 from tests.real_node.stock_market import Market, open_market
 from tests.real_node.wallet import StockWallet as OfficialWallet
 from tests.wallet.world import launch_registry
@@ -294,6 +302,96 @@ async def test_fee_of_a_waiting_retirement_is_raised(market: Market) -> None:
     await market.block()
     assert find(market.wallet.engine, raised.tx_id).status is Status.CONFIRMED
     assert await burnt(market, asset_id) == (60, 0)
+
+
+def wait_for(daemon: Daemon) -> None:
+    """Wait until the daemon listens, on a machine that is busy with other tests as well."""
+    for _ in range(4):
+        try:
+            return daemon.ready("listens on")
+        except ProgramFailed:
+            if daemon.process.poll() is not None:
+                raise
+    raise AssertionError("the daemon does not listen")
+
+
+async def test_buyer_works_from_the_command_line(market: Market) -> None:
+    asset_id = market.token()
+    token_id, home = f"0x{asset_id.hex()}", market.home / "buyer"
+    home.mkdir()
+    environment = {
+        **market.real_node.environment,
+        "CARBON_WALLET_SIGNER": "chia",
+        "CARBON_WALLET_SIGNER_ROOT": str(market.official.home.chia_root),
+        "CARBON_WALLET_FINGERPRINT": str(market.wallet.fingerprint),
+        "CARBON_WALLET_HOME": str(home),
+        "CARBON_WALLET_PORT": str(free_ports(1)[0]),
+        "CARBON_WALLET_POLL_SECONDS": "0.5",
+    }
+    buyer = Actor(name="buyer", environment=environment)
+
+    def ask(*arguments: str) -> Any:
+        return buyer.ask("climate-wallet", *arguments)
+
+    daemon = buyer.start("climate-wallet", "start", log=home / "daemon.log")
+    try:
+        wait_for(daemon)
+        ask("registry", "add", f"0x{bytes(market.registry.id).hex()}")
+        status = ask("status")
+        assert (status["signer"], status["fingerprint"]) == ("chia", market.wallet.fingerprint)
+        looked = {each["check"]: each["verdict"] for each in ask("doctor")["checks"]}
+        assert looked["official wallet"] == looked["key"] == "ok"
+        own = ask("address")["address"]
+        with market.real_node.farming():
+            ask("send", "50", "--token", token_id, "--to", own, "--fee-mojos", "1000000", "--wait")
+            answer = buyer.run("climate-wallet", "retire", "60", "--token", token_id, "--fee-mojos", "0")
+            assert answer.exit_code != 0
+            assert "combine" in answer.refusal
+            private = ("--private", "beneficiary_id=BT-77", "--fee-mojos", "1000000")
+            made = ask("retire", "60", "--token", token_id, *private, "--combine", "--wait")
+        assert made["status"] == "confirmed"
+        assert await burnt(market, asset_id) == (60, 0)
+        (mine,) = [each for each in ask("balances")["tokens"] if each["asset_id"] == token_id]
+        assert mine["units"] == 40
+        written = home / "certificate.json"
+        ask("certificate", made["tx_id"], "--disclose", "beneficiary_id", "--output", str(written))
+        verdict = await verify(read_certificate(written.read_bytes()), node=market.node)
+        assert verdict.disclosed == {"beneficiary_id": "BT-77"}
+        assert [each["kind"] for each in ask("history")["transactions"]] == ["retire", "combine", "send"]
+        half = ask("detokenize-request", "40", "--token", token_id)
+        assert half["kind"] == "detokenization_request"
+        for refused in (("lock",), ("offer", "make", "--give", f"1 units of {token_id}", "--want", "1 XCH")):
+            assert "official wallet keeps the keys" in buyer.run("climate-wallet", *refused).refusal
+        assert buyer.run("climate-wallet", "--signer", "keys", "balances").exit_code != 0
+    finally:
+        daemon.stop()
+
+
+def watch_only(market: Market, public_key: bytes) -> None:
+    """Give the official wallet a key without its private half."""
+    adding = f"from chia.util.keychain import Keychain; Keychain().add_key('{public_key.hex()}', private=False)"
+    environment = market.official.home.environment
+    subprocess.run([sys.executable, "-c", adding], env=environment, check=True, timeout=60)
+    market.official.restart()
+
+
+async def test_key_that_the_official_wallet_only_watches_cannot_sign(market: Market) -> None:
+    watched = Person("somebody who is watched").secret_key.get_g1()
+    watch_only(market, bytes(watched))
+    wallet = StockWallet(
+        node=market.node,
+        network=market.wallet.network,
+        engine=market.opened_again().engine,
+        rpc=market.rpc,
+        fingerprint=watched.get_fingerprint(),
+    )
+    await wallet.log_in()
+    await market.real_node.fund(await wallet.address(), Mojos(1_000_000_000))
+    async with market.official.rpc() as client:
+        await market.official.synced(client)
+    with pytest.raises(WalletLocked, match="only watches"):
+        await send_xch(wallet, Mojos(5), market.registry.officer.puzzle_hash, fee=Mojos(0))
+    await market.seen()
 
 
 async def test_more_than_there_is_cannot_be_paid(market: Market) -> None:
