@@ -161,9 +161,8 @@ async def _hold_node(found: _Findings, certificate: Certificate, node: Node) -> 
     found.proven.append(
         f"the receipt was made in block {receipt.created_height} of the node's chain: the units are retired"
     )
-    proof = certificate.proof
     block = None if receipt.spent_height is None else await node.block(receipt.spent_height)
-    if block is None or proof is None or block.header_hash != proof.header_hash or found.level != PROVEN:
+    if found.level != PROVEN or not _is_proven_in(certificate, block):
         found.level = OPEN if receipt.spent_height is None else SEALED
     if receipt.spent_height is None:
         found.not_proven.append(
@@ -182,13 +181,19 @@ def _hold_block(found: _Findings, certificate: Certificate, block: Block | None)
     if proof is None:
         if block is not None:
             found.not_proven.append(f"anything without a node: the certificate carries no proof of a block; {RENEW}")
-    elif block is not None and block.header_hash == proof.header_hash:
+    elif block is not None and _is_proven_in(certificate, block):
         found.proven.append(f"the proof's block is block {block.height} of the node's chain")
     else:
         found.not_proven.append(
             f"that the proof's block 0x{proof.header_hash.hex()} is one of the node's chain: it is not the one that "
             f"spent the receipt there; a reorg has made the proof stale, or somebody made it up; {RENEW}"
         )
+
+
+def _is_proven_in(certificate: Certificate, block: Block | None) -> bool:
+    """Whether the certificate's proof is of this block."""
+    proof = certificate.proof
+    return proof is not None and block is not None and block.header_hash == proof.header_hash
 
 
 def _left_to_a_node(certificate: Certificate, trusted: bytes | None, network: Network) -> str:

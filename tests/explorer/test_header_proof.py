@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chia.types.blockchain_format.coin import hash_coin_ids
 from chia.types.blockchain_format.program import Program
 from chia_rs import Coin, Foliage, FoliageTransactionBlock, FullBlock, G2Element
 from chia_rs.sized_bytes import bytes32
@@ -19,7 +20,7 @@ from chia_rs.sized_ints import uint64
 from sqlalchemy import Engine
 
 from chain.database import reading
-from chain.node import Node
+from chain.node import BlockCoins, Node
 from chain.proofs import proof_of_spend, with_proof
 from explorer.certificate import CONSISTENT, OPEN, PROVEN, SEALED, Verdict, verify
 from explorer.certify import certificate_of as certificate_of_receipt
@@ -30,7 +31,7 @@ from explorer.registries import follow_registry
 from puzzles.certificate import Certificate, read_certificate, write_certificate
 from puzzles.errors import CertificateError, PuzzleError
 from puzzles.header_proof import HeaderProof, prove_removal
-from puzzles.merkle_path import INNER, root_of, write_path
+from puzzles.merkle_path import INNER, path_to, root_of, write_path
 from puzzles.retirement import write_record
 from puzzles.units import CoinId, Mojos, PuzzleHash, UnitBlock
 from sim.people import ALICE, BOB, Payment
@@ -297,6 +298,14 @@ async def test_made_up_block_is_never_the_trusted_one(world: World, node: Node) 
         await verify(made_up, node=node)
 
 
+def additions_leaves(coins: BlockCoins) -> list[bytes]:
+    """The leaves of a block's additions root: each puzzle hash, and a hash of the ids of its coins."""
+    by_puzzle_hash: dict[bytes, list[bytes32]] = {}
+    for each in coins.additions:
+        by_puzzle_hash.setdefault(bytes(each.coin.puzzle_hash), []).append(each.coin.name())
+    return [leaf for key, ids in by_puzzle_hash.items() for leaf in (key, bytes(hash_coin_ids(ids)))]
+
+
 async def test_additions_and_puzzle_hashes_of_dust_prove_nothing(world: World, node: Node) -> None:
     """The known forgery: two coins whose puzzle hashes are ids of one's choice stand in the block's *additions* root.
 
@@ -316,6 +325,16 @@ async def test_additions_and_puzzle_hashes_of_dust_prove_nothing(world: World, n
     coins = await node.additions_and_removals(bytes(block.header_hash))
     additions = [bytes(each.coin.puzzle_hash) for each in coins.additions] + [each.coin_id for each in coins.additions]
     assert bytes(never.receipt_id) in additions
+    path = path_to(never.receipt_id, additions_leaves(coins))
+    assert path is not None
+    assert root_of(never.receipt_id, path) == transaction_block.additions_root  # a careless verifier is fooled
+    with pytest.raises(CertificateError, match="does not lead"):
+        HeaderProof(
+            coin_id=never.receipt_id,
+            removal_path=path,
+            transaction_block=transaction_block,
+            foliage=block.foliage,
+        )
 
     for leaves in (additions, [*additions, *(each.coin_id for each in coins.removals)]):
         with pytest.raises(CertificateError, match="does not lead"):

@@ -19,13 +19,14 @@ from puzzles.certificate import Certificate, read_certificate, write_certificate
 from puzzles.errors import CertificateError
 from puzzles.fields import PrivateField
 from puzzles.header_proof import HeaderProof, prove_removal
-from puzzles.merkle_path import INNER
+from puzzles.merkle_path import INNER, path_to, root_of
 from puzzles.retirement import receipt_coin, receipt_puzzle, receipt_puzzle_hash, write_record
 from puzzles.standard import quoted_solution
 from puzzles.unit_block_tail import delta_of
 from puzzles.units import CoinId, Mojos, PuzzleHash, units_to_mojos
 from sim.people import Payment, Person
 from tests.explorer.test_certificate import certificate_of
+from tests.explorer.test_header_proof import additions_leaves
 from tests.explorer.world import Held, World, sign, unit_block
 from tests.real_node.ground import RealGround
 from tests.real_node.node import RealNode
@@ -133,6 +134,18 @@ async def test_dust_with_chosen_puzzle_hashes_proves_nothing(world: RealWorld) -
     coins = await world.node.additions_and_removals(there.header_hash)
     additions = {bytes(each.coin.puzzle_hash) for each in coins.additions} | {each.coin_id for each in coins.additions}
     assert leaf in additions
+    path = path_to(leaf, additions_leaves(coins))
+    assert path is not None
+    assert block.foliage_transaction_block is not None
+    assert root_of(leaf, path) == block.foliage_transaction_block.additions_root  # a careless verifier is fooled
+    with pytest.raises(CertificateError, match="does not lead"):
+        replace(
+            made.header,
+            coin_id=leaf,
+            removal_path=path,
+            transaction_block=block.foliage_transaction_block,
+            foliage=block.foliage,
+        )
 
     for leaves in (additions, additions | {each.coin_id for each in coins.removals}, {leaf}):
         with pytest.raises(CertificateError, match="does not lead"):
@@ -231,6 +244,7 @@ async def test_open_receipt_is_sealed_by_a_stranger_and_a_reorg_makes_its_proof_
     certificate = await with_proof(world.node, certificate_of(held, 60, RECORD))
     assert certificate.proof is None
     assert (await verify(certificate, node=world.node)).level == OPEN
+    await _additions_do_not_prove_it(world, certificate)
 
     before = await real_node.height()
     done = await seal_for_free(world.node, [certificate.receipt_id])
@@ -253,6 +267,22 @@ async def test_open_receipt_is_sealed_by_a_stranger_and_a_reorg_makes_its_proof_
     assert any("a reorg has made the proof stale" in sentence for sentence in stale.not_proven)
     with pytest.raises(CertificateError, match="reorg has made it stale"):
         await verify(sealed, trusted_header=renewed.proof.header_hash)
+
+
+async def _additions_do_not_prove_it(world: RealWorld, certificate: Certificate) -> None:
+    """An open receipt stands in its block's additions root, by its puzzle hash and by the hash of its id."""
+    receipt_id = certificate.receipt_id
+    made = (await world.node.coins([receipt_id]))[receipt_id]
+    there = await world.node.block(made.created_height)
+    assert there is not None
+    block = await world.full_block(there.header_hash)
+    coins = await world.node.additions_and_removals(there.header_hash)
+    removals = [each.coin_id for each in coins.removals]
+    for leaves in ([*removals, receipt_id], [each.coin_id for each in coins.additions]):
+        with pytest.raises(CertificateError, match="does not lead"):
+            prove_removal(
+                receipt_id, removals=leaves, foliage=block.foliage, transaction_block=block.foliage_transaction_block
+            )
 
 
 async def test_header_is_held_against_its_hash(world: RealWorld, monkeypatch: pytest.MonkeyPatch) -> None:
