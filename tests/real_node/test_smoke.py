@@ -65,3 +65,17 @@ async def test_two_official_wallets_follow_the_node(
             await wallet.synced(client)
             balance = (await client.get_wallet_balance(GetWalletBalance(wallet_id=uint32(1)))).wallet_balance
             assert balance.confirmed_wallet_balance == 777
+
+
+async def test_official_wallet_goes_on_after_its_power_is_cut(real_node: RealNode, stock_wallet: StockWallet) -> None:
+    fingerprint = stock_wallet.fingerprints[3]
+    async with stock_wallet.rpc(fingerprint) as client:
+        address = (await client.get_next_address(GetNextAddress(wallet_id=uint32(1), new_address=True))).address
+    await real_node.fund(real_node.settings.chain.decode_address(address), Mojos(888))
+    stock_wallet.kill()
+    await real_node.farm()
+    stock_wallet.start()
+    async with stock_wallet.rpc(fingerprint) as client:
+        await stock_wallet.synced(client)
+        balance = (await client.get_wallet_balance(GetWalletBalance(wallet_id=uint32(1)))).wallet_balance
+    assert balance.confirmed_wallet_balance == 888
