@@ -12,19 +12,23 @@ from typing import Any
 
 import pytest
 from chia_rs import Coin, SpendBundle
+from sqlalchemy import select
 
+from chain.database import reading
 from chain.errors import FeeTooHigh, MempoolConflict, NodeNotSynced, NotTakenYet
 from chain.fees import FeeSettings, cost_of, fee_for, fee_of
 from chain.node import Node, connect
 from chain.settings import NodeSettings
 from chain.submit import MIN_FEE_INCREASE, conflicts, is_included, least_fee, push, replace
 from climate_wallet import journal as wallet_journal
+from climate_wallet.coins import own_coins
 from climate_wallet.errors import AmountError
 from climate_wallet.replace import raise_fee as wallet_raises_fee
 from climate_wallet.send import send_xch
-from climate_wallet.spends import pay_xch, sign
+from climate_wallet.spends import OwnCoin, pay_xch, sign
+from climate_wallet.store import CoinRow
 from climate_wallet.wallet import Wallet
-from puzzles.units import Mojos, PuzzleHash
+from puzzles.units import CoinId, Mojos, PuzzleHash
 from sim.people import Payment, Person
 from tests.engine.people import engine_keys
 from tests.engine.register.samples import imported, unit
@@ -417,3 +421,37 @@ async def test_coin_spent_elsewhere_settles_the_wallets_journal(small: RealNode,
         await small.farm(2)
         await wallet.catch_up()
         assert wallet_journal.find(wallet.engine, sent.tx_id).status is wallet_journal.Status.CONFIRMED
+
+
+async def test_waiting_transaction_that_another_program_replaced_is_dropped_with_its_reason(
+    small: RealNode, node: Node, tmp_path: Path
+) -> None:
+    """The same key elsewhere pays more for the same coins, and is in a block: ours can never be, and its coins are."""
+    async with holding(small, node, tmp_path, "outbid holder") as wallet:
+        sent = await send_xch(wallet, Mojos(1_000_000_000), SOMEWHERE, fee=LOW)
+        spent = {coin.name() for coin in sent.bundle.removals()}
+        coins = [each for each in await all_coins(wallet) if each.coin.name() in spent]
+        assert wallet.keys is not None
+        away = sign(pay_xch(coins, [], fee=HIGH, change_to=SOMEWHERE), coins, wallet.keys, wallet.network)
+        await replace(node, away)
+        await wallet.catch_up()
+        noted = wallet_journal.find(wallet.engine, sent.tx_id)
+        assert noted.status is wallet_journal.Status.PENDING
+        assert noted.push_note is not None
+        await small.farm(2)
+        await wallet.catch_up()
+        await small.farm(wallet_journal.SETTLED_DEPTH + 1)
+        await wallet.catch_up()
+        dropped = wallet_journal.find(wallet.engine, sent.tx_id)
+        assert dropped.status is wallet_journal.Status.DROPPED
+        assert dropped.dropped_reason is not None
+        assert "was spent by another transaction in block" in dropped.dropped_reason
+        again = await send_xch(wallet, Mojos(1_000_000_000), SOMEWHERE, fee=LOW)
+        assert await fee_in_mempool(node, again.bundle) == LOW
+
+
+async def all_coins(wallet: Wallet) -> list[OwnCoin]:
+    """The wallet's coins, those that are promised as well."""
+    with reading(wallet.engine) as session:
+        known = [CoinId(row) for row in session.scalars(select(CoinRow.coin_id))]
+    return own_coins(wallet.book, known)
