@@ -7,6 +7,7 @@ taken from the chain's own reveal, or from what we were told if its hash is the 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from chia.types.blockchain_format.program import Program
@@ -122,9 +123,14 @@ class Follower:
             ).all()
             self._seen = [_seen(row) for row in rows]
         self._state: RegistryState | None = None
+        self._turn = asyncio.Lock()
 
     async def look(self) -> RegistryState:
-        """The registry now; raises NotARegistry if the chain does not have it."""
+        """The registry now, one look at a time; raises NotARegistry if the chain does not have it."""
+        async with self._turn:
+            return await self._look()
+
+    async def _look(self) -> RegistryState:
         before = len(self._seen)
         kept = await self._drop_undone()
         state = self._state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -215,3 +216,17 @@ def test_every_error_of_the_engine_has_a_status() -> None:
     drawn = set(re.findall(r"[|`]-- (\w+)", errors.__doc__ or ""))
     kinds = [getattr(errors, name) for name in drawn]
     assert all(issubclass(kind, EngineError) and any(each in STATUSES for each in kind.__mro__) for kind in kinds)
+
+
+async def test_daemon_and_admin_at_work_together_do_a_job_once(
+    desk: Desk, founded: LauncherId, chain: LocalChain, service: EngineService
+) -> None:
+    fill(desk, (1, 100), (101, 200))
+    (job,) = await started(desk)
+    for _ in range(3):
+        await asyncio.gather(service.look(), one_round(desk), service.look())
+        await chain.farm(1)
+    await asyncio.gather(service.look(), one_round(desk))
+
+    assert job_of(desk, job).state == State.REGISTERED
+    assert [each.height for each in (await desk.look()).issued.values()].count(job_of(desk, job).seen_height or 0) == 2
