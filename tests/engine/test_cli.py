@@ -429,3 +429,19 @@ def test_key_that_the_keychain_does_not_hold_is_named(shell: Shell) -> None:
 def test_every_error_of_the_engine_has_an_exit_code() -> None:
     kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.EngineError)]
     assert all(any(family in EXIT_CODES for family in kind.__mro__) for kind in kinds)
+
+
+def test_admin_raises_the_fee_of_a_stuck_job(opened: Shell) -> None:
+    job = opened.json("tokenize", f"{SERIES}-1", "--fee-mojos", "1000")["jobs"][0]
+    assert (job["state"], job["fee"]) == ("pushed", 1000)
+    number = str(job["job"])
+    assert "replaces nothing" in opened.refusal(INPUT, "raise-fee", number, "--fee-mojos", "2000")
+    assert "--allow-high-fee" in opened.refusal(REFUSED, "raise-fee", number, "--fee", "0.01")
+    (raised,) = opened.json("raise-fee", number, "--fee", "0.01", "--allow-high-fee")["jobs"]
+    assert (raised["state"], raised["fee"]) == ("pushed", 10**10)
+    assert raised["transaction_id"] != job["transaction_id"]
+    opened.chain.farm(2)
+    opened.run("resume")
+    (done,) = (each for each in opened.json("status", "--all")["jobs"] if each["job"] == job["job"])
+    assert (done["state"], done["fee"], done["transaction_id"]) == ("registered", 10**10, raised["transaction_id"])
+    assert "only the fee of a job that waits" in opened.refusal(REFUSED, "raise-fee", number, "--fee", "0.0001")
