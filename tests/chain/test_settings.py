@@ -116,3 +116,8 @@ def test_list_in_the_environment_that_does_not_read_is_named(monkeypatch: pytest
 def test_home_of_nobody_is_refused() -> None:
     with pytest.raises(SettingsError, match="no such user"):
         resolved(Path("~no-such-user/wallet"))
+
+
+def test_own_node_and_public_endpoint_are_not_mixed(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="chia_root is for a node of your own and ca_file for a public endpoint"):
+        load_settings(NodeSettings, url="https://localhost:1", chia_root=tmp_path, ca_file=tmp_path / "ca.pem")
