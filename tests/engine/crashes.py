@@ -56,8 +56,8 @@ class FusedRegister(Register):
     fuse: Fuse
 
     @contextmanager
-    def writing(self, author: str) -> Iterator[Session]:
-        with super().writing(author) as session:
+    def writing(self, author: str, *, comment: str | None = None) -> Iterator[Session]:
+        with super().writing(author, comment=comment) as session:
             yield session
             self.fuse.point()
         self.fuse.point()

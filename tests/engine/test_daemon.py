@@ -229,4 +229,4 @@ async def test_daemon_and_admin_at_work_together_do_a_job_once(
     await asyncio.gather(service.look(), one_round(desk))
 
     assert job_of(desk, job).state == State.REGISTERED
-    assert [each.height for each in (await desk.look()).issued.values()].count(job_of(desk, job).seen_height or 0) == 2
+    assert [each.height for each in (await desk.look()).issued.values()] == [job_of(desk, job).seen_height] * 2
