@@ -30,7 +30,11 @@ for name, place, sentence in (
     ("unfollow", "cli_index:unfollow", "Forget the registry REGISTRY_ID and all that was read of it."),
     ("sync", "cli_chain:sync", "Read what is new on the chain, once."),
     ("start", "cli_start:start", "Follow the chain and answer over HTTP until stopped."),
-    ("doctor", "cli_doctor:doctor", "Look at node, index, register and daemon, and say what to do about each."),
+    (
+        "doctor",
+        "cli_doctor:doctor",
+        "Look at node, index, register and daemon, and say what to do about each; exit code 10 if a check failed.",
+    ),
     ("status", "cli_index:status", "How far the index has read, and what is wrong with it, if anything."),
     ("registries", "cli_lists:registries", "Registries that are followed, with their figures."),
     ("tokens", "cli_lists:tokens", "Tokens by series and serial, with what became of each."),
