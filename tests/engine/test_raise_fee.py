@@ -8,7 +8,7 @@ import pytest
 from chia_rs import SpendBundle
 from sqlalchemy import update
 
-from chain.errors import FeeTooHigh, NotTakenYet, MempoolConflict, NodeDown, PushRefused
+from chain.errors import FeeTooHigh, MempoolConflict, NodeDown, NotTakenYet, PushRefused
 from chain.fees import FeeSettings, fee_of
 from chain.node import Node
 from chain.submit import MIN_FEE_INCREASE, is_included
