@@ -20,6 +20,8 @@ from typing import Any
 from sqlalchemy import Connection, event, inspect, select, update
 from sqlalchemy.orm import Mapper, Session, object_session
 
+from tokenization_engine.errors import Problem, RecordInvalid
+from tokenization_engine.register.fields import LINK_TEXT, SHORT_TEXT
 from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import AuditEntry, Record, RegisterState, table_of
 from tokenization_engine.register.quantities import Quantities
@@ -92,7 +94,11 @@ class Trail:
 
     @classmethod
     def begin(cls, session: Session, *, author: str, timestamp: int, comment: str | None = None) -> Trail:
-        """The trail of a session that writes; waits for, and then holds off, every other writer."""
+        """The trail of a session that writes; waits for, and then holds off, every other writer.
+
+        Raises RecordInvalid for an author or comment that the trail does not take.
+        """
+        _check_words(author, comment)
         last_entry, head_hash = session.execute(
             select(RegisterState.last_entry, RegisterState.head_hash).with_for_update()
         ).one()
@@ -199,6 +205,16 @@ def as_change(entry: AuditEntry) -> Change:
         after=None if entry.after is None else json.loads(entry.after),
         coin_id=entry.coin_id,
     )
+
+
+def _check_words(author: str, comment: str | None) -> None:
+    problems = []
+    for name, text, longest in (("author", author, SHORT_TEXT), ("comment", comment or "", LINK_TEXT)):
+        if len(text) > longest or not text.isprintable():
+            reason = f"expected at most {longest} printable characters on one line, got {text[:60]!r}"
+            problems.append(Problem(field=name, reason=reason))
+    if problems:
+        raise RecordInvalid(problems, headline="nothing was written")
 
 
 def _trail_of(record: Record) -> Trail:

@@ -215,6 +215,7 @@ class Edits:
         nested = raw.get("issuance")
         name = (nested.get("id") if isinstance(nested, dict) else None) or raw.get("issuanceId") or unit.issuance_id
         issuance = self._find(Issuance, name, "issuanceId", reader)
+        self._check_unchanged(issuance, nested, "issuance", reader)
         location: Record | None = None
         if raw.get("projectLocationId") not in (None, ""):
             location = self._find(ProjectLocation, raw["projectLocationId"], "projectLocationId", reader)
@@ -224,11 +225,25 @@ class Edits:
             rows = None
         names = unit.label_ids if rows is None else [row.get("id") if isinstance(row, dict) else row for row in rows]
         labels = [self._find(Label, name, "labels", reader) for name in names]
+        for label, row in zip(labels, rows or [], strict=False):
+            self._check_unchanged(label, row, "labels", reader)
         for field, other in (("projectLocationId", location), *(("labels", label) for label in labels)):
             if issuance and other and other.warehouse_project_id != issuance.warehouse_project_id:
                 reader.refuse(field, "belongs to another project than the unit's issuance")
         ids = list(dict.fromkeys(label.id for label in labels if label is not None))
         return (issuance.id if issuance else ""), (location.id if location else None), ids
+
+    def _check_unchanged(self, held: Record | None, nested: object, field: str, reader: RecordReader) -> None:
+        """Refuse a unit that brings its issuance or label other than it is: that is the project's to change."""
+        if held is None or not isinstance(nested, dict):
+            return
+        own = {name: value for name, value in nested.items() if name not in SERVERS_OWN}
+        given = read_record(self._vocabulary, type(held), own, reader.record).values
+        for one in held.fields:
+            if one.name in own and given[one.column] != getattr(held, one.column):
+                reader.refuse(
+                    f"{field}.{one.name}", f"is another for {held.kind} {held.id}: change it with its project"
+                )
 
     def _find(self, kind: type[Any], name: object, field: str, reader: RecordReader) -> Any:
         found = None

@@ -13,11 +13,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from tokenization_engine.register.audit import BEFORE_ALL, canonical_json, entry_hash, json_value
 from tokenization_engine.register.model import RECORD_KINDS, AuditEntry, Record, RegisterState, table_of
+
+SQLITE_GUARDS = frozenset(
+    {
+        "audit_trail_in_order",
+        "audit_trail_no_delete",
+        "audit_trail_no_update",
+        "units_overlap_insert",
+        "units_overlap_update",
+    }
+)
+POSTGRES_GUARDS = frozenset({"audit_trail_no_change", "audit_trail_no_truncate", "units_overlap"})
+"""Triggers that the migrations set."""
 
 _AT_ONCE = 2000
 _ASKED_AT_ONCE = 500
@@ -64,6 +76,7 @@ def verify(session: Session, *, noted: bytes | None = None) -> Proof:
     try:
         _check_trail(session, walk, noted)
         _check_rows(session, walk)
+        _check_guards(session)
     except _Broken as error:
         broken = error
     except ValueError as error:  # a column's type refused what it read
@@ -76,6 +89,21 @@ def verify(session: Session, *, noted: bytes | None = None) -> Proof:
         broken_entry=None if broken is None else broken.entry,
         broken=None if broken is None else str(broken),
     )
+
+
+def _check_guards(session: Session) -> None:
+    """The triggers are there: without them the database would take what `verify` finds only afterwards."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    query = (
+        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        if is_sqlite
+        else ("SELECT tgname FROM pg_trigger WHERE tgenabled IN ('O', 'A')")
+    )
+    missing = (SQLITE_GUARDS if is_sqlite else POSTGRES_GUARDS) - set(session.scalars(text(query)))
+    if missing:
+        raise _Broken(
+            f"the database lacks the guard {min(missing)}: somebody dropped it, or a table was rebuilt without it"
+        )
 
 
 def _check_trail(session: Session, walk: _Walk, noted: bytes | None) -> None:
@@ -146,8 +174,8 @@ def _check_rows(session: Session, walk: _Walk) -> None:
             images = _last_images(session, kind.kind, [row["id"] for row in rows])
             for row in rows:
                 number, after = images.get(row["id"], (None, None))
-                text = canonical_json({name: json_value(value) for name, value in row.items()})
-                if not _is_same(after, text):
+                image = canonical_json({name: json_value(value) for name, value in row.items()})
+                if not _is_same(after, image):
                     how = f"is not what entry {number} left" if number else "has no entry"
                     raise _Broken(f"{kind.kind} {row['id']} {how}: the row was written past the register", number)
         walk.rows += count

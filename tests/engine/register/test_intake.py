@@ -145,7 +145,7 @@ def test_memory_does_not_grow_with_the_units(register: Register) -> None:
         tracemalloc.start()
         for batch in range(3):
             tracemalloc.reset_peak()
-            for number in range(1000 * (batch + 1), 1000 * (batch + 2)):
+            for number in range(600 * (batch + 2), 600 * (batch + 3)):
                 taken.add_unit(unit(number, number), "units")
             peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

@@ -453,3 +453,26 @@ def test_units_of_an_issuance_are_no_more_than_were_credited(register: Register)
     with register.writing("admin") as session:
         mark_tokenized(session, list_units(session).units[0].id, chain_event(1, 1, 100))
         apply_retirement(session, chain_event(2, 1, 10), beneficiary=None, reason="x")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"issuance": {"verificationBody": "Another"}}, "issuance.verificationBody"),
+        ({"labels": [{"unitQuantity": 10**6}]}, "labels.unitQuantity"),
+    ],
+)
+def test_unit_does_not_change_its_issuance_or_label_on_the_way(
+    filled: Register, change: dict[str, Any], field: str
+) -> None:
+    record, parent = unit_record(filled), project_record(filled)
+    held = {"issuance": parent["issuances"][0], "labels": parent["labels"]}
+    stage_unit(filled, record | held | {"unitOwner": "Alice"})
+    committed(filled)
+    assert unit_record(filled)["unitOwner"] == "Alice"
+    changed = {
+        name: [held[name][0] | value[0]] if isinstance(value, list) else held[name] | value
+        for name, value in change.items()
+    }
+    stage_unit(filled, unit_record(filled) | changed)
+    refused(filled, RecordInvalid, f"{field}: is another for .*: change it with its project")

@@ -5,6 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from tests.engine.register.samples import chain_event, imported, only_unit, unit
+from tokenization_engine.errors import RecordInvalid
 from tokenization_engine.register.audit import changes, entry_hash
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
 from tokenization_engine.register.history import field_changes, project_history, unit_history, written_times
@@ -13,7 +14,7 @@ from tokenization_engine.register.queries import find_project, list_units
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.undo import unapply
 from tokenization_engine.register.units import change_status, split_unit
-from tokenization_engine.register.verify import Proof, verify
+from tokenization_engine.register.verify import SQLITE_GUARDS, Proof, verify
 
 GUARDS = ("audit_trail_no_update", "audit_trail_no_delete", "audit_trail_in_order")
 
@@ -124,7 +125,7 @@ def test_trail_written_anew_is_seen_by_who_noted_its_head(filled: Register) -> N
             numbered = {"hash": head, "number": row["sequence"]}
             connection.execute(text("UPDATE audit_trail SET entry_hash = :hash WHERE sequence = :number"), numbered)
         connection.execute(text("UPDATE register_state SET head_hash = :hash"), {"hash": head})
-    assert proof(filled).holds
+    assert "lacks the guard" in (proof(filled).broken or "")  # all else fits
     assert "written anew" in (proof(filled, noted=noted).broken or "")
 
 
@@ -224,3 +225,18 @@ def test_history_of_a_unit_tells_of_its_labels_and_outlives_it(register: Registe
 def test_every_entry_says_what_it_changed(filled: Register) -> None:
     with filled.reading() as session:
         assert all(field_changes(one) for one in changes(session))
+
+
+@pytest.mark.parametrize("guard", sorted(SQLITE_GUARDS))
+def test_missing_guard_is_named(filled: Register, guard: str) -> None:
+    with filled.engine.begin() as connection:
+        connection.execute(text(f"DROP TRIGGER {guard}"))
+    assert f"lacks the guard {guard}" in (proof(filled).broken or "")
+
+
+@pytest.mark.parametrize(
+    "words", [{"author": "x" * 256}, {"author": "a", "comment": "x" * 1001}, {"author": "a", "comment": "a\x1b[2J"}]
+)
+def test_author_and_comment_that_the_trail_does_not_take_are_refused(register: Register, words: dict[str, str]) -> None:
+    with pytest.raises(RecordInvalid, match="printable characters"), register.writing(**words):
+        pass
