@@ -15,7 +15,7 @@ from chia_rs import Coin, SpendBundle
 from sqlalchemy import select
 
 from chain.database import reading
-from chain.errors import FeeTooHigh, MempoolConflict, NodeNotSynced, NotTakenYet
+from chain.errors import FeeTooHigh, MempoolConflict, NodeDown, NodeNotSynced, NotTakenYet
 from chain.fees import FeeSettings, cost_of, fee_for, fee_of
 from chain.node import Node, connect
 from chain.settings import NodeSettings
@@ -455,3 +455,15 @@ async def all_coins(wallet: Wallet) -> list[OwnCoin]:
     with reading(wallet.engine) as session:
         known = [CoinId(row) for row in session.scalars(select(CoinRow.coin_id))]
     return own_coins(wallet.book, known)
+
+
+async def test_connection_outlives_a_restart_of_the_node(small: RealNode, node: Node) -> None:
+    """The kept-alive connection is dropped by the restart: the question is asked again, nobody blames certificates."""
+    before = await node.peak()
+    small.stop()
+    with pytest.raises(NodeDown, match="Connection refused"):
+        await node.peak()
+    small.start()
+    assert (await node.peak()).height == before.height
+    small.restart()
+    assert (await node.peak()).height == before.height
