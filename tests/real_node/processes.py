@@ -65,7 +65,7 @@ class Home:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=START_SECONDS,
             check=False,
         )
         if done.returncode:

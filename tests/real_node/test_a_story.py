@@ -1,6 +1,7 @@
 """The whole life of a registry's units on a real node, through our programs' own doors, every figure checked.
 
-The story is told once; each test asks one thing of what came out.
+The story is told once; each test asks one thing of what came out. It comes first of its folder: its figures are those
+of a registry on which nobody else has worked yet.
 """
 
 from __future__ import annotations
