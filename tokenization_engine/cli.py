@@ -13,6 +13,7 @@ from tokenization_engine.exits import EXIT_CODES
 
 @commands(exit_codes=EXIT_CODES)
 @click.option("--database", help="URL of the register's database.")
+@click.option("--register", "register_url", help="cadt:URL of the CADT server that keeps the register.")
 @click.option("--fingerprint", type=int, help="Which key of the keychain pays and issues.")
 @click.option("--node-url", help="The full node's URL.")
 @click.option("--network", help="mainnet, testnet11 or simulator0.")
@@ -36,6 +37,11 @@ for name, place, sentence in (
         "Look at node, key, register, registry, jobs and balance, and say what to do; exit code 10 if a check failed.",
     ),
     ("units", "cli_register:units", "The register's unit records."),
+    (
+        "cadt",
+        "cli_cadt:cadt",
+        "The CADT server that keeps the register (--register cadt:URL): pull from it, publish to it.",
+    ),
     (
         "register",
         "cli_staging:register",

@@ -52,6 +52,10 @@ class NotOffered(CadtRefused):
     """A route that this server does not have."""
 
 
+class NotAdmitted(CadtRefused):
+    """The server wants another API key."""
+
+
 class CadtClient:
     """Questions to one server, and writes."""
 
@@ -126,7 +130,7 @@ class CadtClient:
         reasons = _reasons(value)
         said = "; ".join(reasons) or "no reason given"
         if status == 403:
-            raise CadtRefused(
+            raise NotAdmitted(
                 f"the CADT server at {self.name} does not admit us (HTTP status 403: {said}): give its API key in "
                 "CARBON_CADT_API_KEY or in a file named by CARBON_ENGINE_CADT_KEY_FILE",
                 reasons=reasons,
