@@ -47,6 +47,7 @@ for name, place, sentence in (
         "cli_staging:register",
         "Stage changes of the register's records, compare, commit; prove its audit trail.",
     ),
+    ("api-keys", "cli_keys:keys", "The keys to the HTTP API: make, list, revoke."),
     ("status", "cli_jobs:status", "What is under way, by the journal; `resume` looks at the chain and goes on."),
     ("cancel", "cli_jobs:cancel", "Drop a job of which nothing is signed yet."),
     ("address", "cli_chain:address", "The address that pays for everything, and what it holds."),

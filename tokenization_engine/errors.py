@@ -38,7 +38,11 @@ EngineError
 |-- WaitedTooLong          the work is journalled and goes on with `resume`, but was not done in time
 |-- RequestInvalid         a detokenization request that is none, or not one this registry can grant
 |-- OrderInvalid           a governor's order, or a signature of one, that does not read or does not fit
-`-- StatementInvalid       a statement outside the vocabulary
+|-- StatementInvalid       a statement outside the vocabulary
+|-- ApiKeyInvalid          a name or role that no API key can have, or the name of a key that is not there
+|-- VersionMissing         a change of a record that does not say which version of it was read
+|-- VersionPassed          a change of a record that has another version by now
+`-- KeyReused              an Idempotency-Key that came before with another request
 """
 
 from __future__ import annotations
@@ -238,3 +242,19 @@ class OrderInvalid(EngineError):
 
 class StatementInvalid(EngineError):
     """A statement outside the vocabulary."""
+
+
+class ApiKeyInvalid(EngineError):
+    """A name or role that no API key can have, or the name of a key that is not there."""
+
+
+class VersionMissing(EngineError):
+    """A change of a record that does not say which version of it was read."""
+
+
+class VersionPassed(EngineError):
+    """A change of a record that has another version by now."""
+
+
+class KeyReused(EngineError):
+    """An Idempotency-Key that came before with another request."""

@@ -7,6 +7,7 @@ from climate_wallet.exits import EXIT_CODES as WALLET_EXIT_CODES
 from climate_wallet.exits import INPUT, KEYS, REFUSED, UNREACHABLE
 from puzzles.errors import SerialsTaken
 from tokenization_engine.errors import (
+    ApiKeyInvalid,
     CadtDown,
     EngineError,
     JobNotFound,
@@ -26,6 +27,7 @@ from tokenization_engine.errors import (
 EXIT_CODES: ExitCodes = {
     **WALLET_EXIT_CODES,
     EngineError: REFUSED,
+    ApiKeyInvalid: INPUT,
     CadtDown: UNREACHABLE,
     JobNotFound: INPUT,
     NotARegistry: INPUT,

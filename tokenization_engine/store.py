@@ -1,5 +1,5 @@
 """What the engine remembers beside the register, in the same database: its registries, their owners and
-spends, and the journal.
+spends, the journal, and the keys to its HTTP API.
 
 The rule guarded here: nothing in these tables is believed against the chain. A spend counts while its block
 is still in the chain, and a job is what the chain says became of it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Integer, LargeBinary, String
+from sqlalchemy import JSON, Boolean, ForeignKey, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from chain.database import Hash32, Timestamp, Uint64
@@ -103,3 +103,31 @@ class IssueRow(Base):
     def block(self) -> UnitBlock:
         """The serials."""
         return UnitBlock(series=self.series, first=self.first, last=self.last)
+
+
+class ApiKeyRow(Base):
+    """A key to the HTTP API, known by the hash of its secret alone."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    secret_hash: Mapped[bytes] = mapped_column(Hash32)
+    made_by: Mapped[str] = mapped_column(String(255))
+    made_timestamp: Mapped[int] = mapped_column(Timestamp)
+    revoked_timestamp: Mapped[int | None] = mapped_column(Timestamp)
+
+
+class KeptAnswer(Base):
+    """What a request with an Idempotency-Key was answered, written with its effects in one transaction."""
+
+    __tablename__ = "kept_answers"
+
+    caller: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """Id of the API key; empty for who has the door's token."""
+    idempotency_key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    request_hash: Mapped[bytes] = mapped_column(Hash32)
+    status: Mapped[int] = mapped_column(Integer)
+    answer: Mapped[str] = mapped_column(Text)
+    written_timestamp: Mapped[int] = mapped_column(Timestamp, index=True)
