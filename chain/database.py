@@ -44,6 +44,9 @@ from chain.errors import StoreBusy, StoreUnreadable
 BUSY_TIMEOUT_SECONDS = 30
 """How long a writer waits for another one before it gives up."""
 
+WRITER_CACHE_KIB = 64 * 1024
+"""Most of a SQLite file that a writer keeps in memory: indexes of random ids are touched all over by every new row."""
+
 MIGRATION_LOCK = 0x0CA2B01
 """PostgreSQL's advisory lock while a schema is brought up to date: two programs may start at once."""
 
@@ -248,6 +251,8 @@ def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
 
 def _on_sqlite_begin(connection: Connection) -> None:
     is_writer = connection.get_execution_options().get("is_writer", False)
+    if is_writer:
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
 
 

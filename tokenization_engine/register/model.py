@@ -72,6 +72,12 @@ class Base(DeclarativeBase):
     )
 
 
+def _index_where_given(name: str, column: str) -> Index:
+    """An index of the rows in which the column is not empty: few, and the others cost nothing."""
+    is_given = text(f"{column} IS NOT NULL")
+    return Index(name, column, sqlite_where=is_given, postgresql_where=is_given)
+
+
 def table_of(kind: type[Base]) -> Table:
     """The table of that kind of row, for statements that go past the mapper."""
     table = kind.__table__
@@ -308,7 +314,11 @@ class Unit(Record):
     """A unit record: a block of serials with one vintage, owner and status."""
 
     __tablename__ = "units"
-    __table_args__ = (UniqueConstraint("series", "first"),)
+    __table_args__ = (
+        UniqueConstraint("series", "first"),
+        _index_where_given("ix_units_asset_id", "asset_id"),
+        _index_where_given("ix_units_status_coin_id", "status_coin_id"),
+    )
     kind = "unit"
     id_name = "warehouseUnitId"
     fields = UNIT_FIELDS
@@ -335,8 +345,8 @@ class Unit(Record):
     unit_registry_link: Mapped[str] = mapped_column(_LINK)
     corresponding_adjustment_declaration: Mapped[str] = mapped_column(_SHORT)
     corresponding_adjustment_status: Mapped[str] = mapped_column(_SHORT)
-    asset_id: Mapped[bytes | None] = mapped_column(Hash32, index=True)
-    status_coin_id: Mapped[bytes | None] = mapped_column(Hash32, index=True)
+    asset_id: Mapped[bytes | None] = mapped_column(Hash32)
+    status_coin_id: Mapped[bytes | None] = mapped_column(Hash32)
 
     issuance: Mapped[Issuance] = relationship()
     location: Mapped[ProjectLocation | None] = relationship()
@@ -391,6 +401,7 @@ class AuditEntry(Base):
 
     __tablename__ = "audit_trail"
     __table_args__ = (
+        _index_where_given("ix_audit_trail_coin_id", "coin_id"),
         Index(
             "ix_audit_trail_deletions",
             "kind",
@@ -408,7 +419,7 @@ class AuditEntry(Base):
     record_id: Mapped[str] = mapped_column(_ORG_UID, index=True)
     before: Mapped[str | None] = mapped_column(Text)
     after: Mapped[str | None] = mapped_column(Text)
-    coin_id: Mapped[bytes | None] = mapped_column(Hash32, index=True)
+    coin_id: Mapped[bytes | None] = mapped_column(Hash32)
     entry_hash: Mapped[bytes] = mapped_column(Hash32)
 
 

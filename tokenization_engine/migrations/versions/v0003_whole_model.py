@@ -24,6 +24,13 @@ depends_on = None
 _BEFORE_ALL = bytes(32)
 _CHUNK = 2000
 
+_RARE = (
+    ("ix_units_asset_id", "units", "asset_id"),
+    ("ix_units_status_coin_id", "units", "status_coin_id"),
+    ("ix_audit_trail_coin_id", "audit_trail", "coin_id"),
+)
+"""Indexes of columns that are mostly empty: as partial ones they cost a new row nothing."""
+
 _PROJECT_CHILDREN: dict[str, list[sa.Column[Any]]] = {
     "project_ratings": [
         sa.Column("rating_type", sa.String(length=255), nullable=False),
@@ -58,6 +65,10 @@ def upgrade() -> None:
     _chain_entries()
     with op.batch_alter_table("audit_trail") as trail:
         trail.alter_column("entry_hash", existing_type=Hash32(), nullable=False)
+    for name, table, column in _RARE:
+        is_given = sa.text(f"{column} IS NOT NULL")
+        op.drop_index(name, table)
+        op.create_index(name, table, [column], sqlite_where=is_given, postgresql_where=is_given)
     is_deletion = sa.text("after IS NULL")
     op.create_index(
         "ix_audit_trail_deletions", "audit_trail", ["kind"], sqlite_where=is_deletion, postgresql_where=is_deletion
@@ -71,6 +82,9 @@ def downgrade() -> None:
     """Take the guards away, then the tables; the entries keep their hashes."""
     _drop_guards()
     op.drop_index("ix_audit_trail_deletions", "audit_trail")
+    for name, table, column in _RARE:
+        op.drop_index(name, table)
+        op.create_index(name, table, [column])
     with op.batch_alter_table("audit_trail") as trail:
         trail.alter_column("entry_hash", existing_type=Hash32(), nullable=True)
         trail.drop_column("comment")
