@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.engine.cadt.samples import SERIES, fork_unit, project, unit
+from tests.engine.cadt.stand_in import StandIn, serving
+from tests.engine.register.conftest import empty_register, register
+from tokenization_engine.cadt import link
+from tokenization_engine.cadt.publish import Published
+from tokenization_engine.cadt.pulled import Pulled
+from tokenization_engine.register.store import Register
+from tokenization_engine.settings import EngineSettings
+
+__all__ = ["empty_register", "register"]
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """A registry's engine, at a CADT server: what its commands do."""
+
+    server: StandIn
+    register: Register
+    settings: EngineSettings
+    series: str
+    """The series under which the server's units stand in the register."""
+
+    async def pull(self) -> Pulled:
+        return await link.pull_now(self.settings, self.register)
+
+    async def publish(self, *, with_staged: bool = False) -> Published:
+        return await link.publish_now(self.settings, self.register, with_staged=with_staged)
+
+
+@pytest.fixture(params=["upstream", "fork"])
+def server(request: pytest.FixtureRequest) -> StandIn:
+    """A server of either dialect, with a project and one labelled unit of serials 1 to 100."""
+    stand_in = StandIn(is_fork=request.param == "fork")
+    stand_in.add_project(project())
+    labelled = {"labels": [project()["labels"][0]["id"]]}
+    stand_in.add_unit(fork_unit(1, 100, **labelled) if stand_in.is_fork else unit(1, 100, **labelled))
+    return stand_in
+
+
+@pytest.fixture
+async def desk(server: StandIn, register: Register, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with serving(server) as url:
+        settings = EngineSettings(register_url=url, author="admin", poll_seconds=0.001, wait_seconds=5, home=tmp_path)
+        yield Desk(server=server, register=register, settings=settings, series="0" if server.is_fork else SERIES)
