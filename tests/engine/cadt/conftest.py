@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.cadt.samples import SERIES, fork_unit, project, unit
+from tests.engine.cadt.samples import LABEL, SERIES, fork_unit, project, unit
 from tests.engine.cadt.stand_in import StandIn, serving
 from tests.engine.register.conftest import empty_register, register
 from tokenization_engine.cadt import link
@@ -40,13 +40,15 @@ def server(request: pytest.FixtureRequest) -> StandIn:
     """A server of either dialect, with a project and one labelled unit of serials 1 to 100."""
     stand_in = StandIn(is_fork=request.param == "fork")
     stand_in.add_project(project())
-    labelled = {"labels": [project()["labels"][0]["id"]]}
-    stand_in.add_unit(fork_unit(1, 100, **labelled) if stand_in.is_fork else unit(1, 100, **labelled))
+    labels = [LABEL]
+    stand_in.add_unit(fork_unit(1, 100, labels=labels) if stand_in.is_fork else unit(1, 100, labels=labels))
     return stand_in
 
 
 @pytest.fixture
 async def desk(server: StandIn, register: Register, tmp_path: Path) -> AsyncIterator[Desk]:
     async with serving(server) as url:
-        settings = EngineSettings(register_url=url, author="admin", poll_seconds=0.001, wait_seconds=5, home=tmp_path)
+        settings = EngineSettings(
+            register_url=url, author="admin", confirmations=2, poll_seconds=0.001, wait_seconds=5, home=tmp_path
+        )
         yield Desk(server=server, register=register, settings=settings, series="0" if server.is_fork else SERIES)
