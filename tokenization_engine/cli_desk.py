@@ -14,9 +14,11 @@ from chain.fees import FeeSettings
 from chain.settings import NodeSettings
 from tokenization_engine import work
 from tokenization_engine.app import Wiring, open_desk
+from tokenization_engine.cadt.link import publish_now
 from tokenization_engine.cli_register import engine_settings
 from tokenization_engine.desk import Desk
-from tokenization_engine.journal import Job
+from tokenization_engine.errors import CadtError
+from tokenization_engine.journal import Job, State
 
 T = TypeVar("T")
 
@@ -43,6 +45,24 @@ def with_desk(verb: Callable[[Desk], Awaitable[T]]) -> T:
 
 
 async def carry_out(desk: Desk, job_ids: Collection[int] | None, *, wait: bool) -> list[Job]:
-    """The jobs after one step, or at their end with `wait`; shows that it works meanwhile."""
+    """The jobs after one step, or at their end with `wait`; shows that it works meanwhile.
+
+    What the register then holds is published to the CADT server that keeps it. The jobs are done whether or not that
+    succeeds, so a failure of it is a warning.
+    """
     with working("waiting for the chain" if wait else "pushing"):
-        return await work.run(desk, job_ids, wait=wait)
+        done = await work.run(desk, job_ids, wait=wait)
+    if desk.settings.cadt is not None and any(job.state == State.REGISTERED for job in done):
+        with working("publishing to CADT"):
+            await _publish(desk)
+    return done
+
+
+async def _publish(desk: Desk) -> None:
+    try:
+        published = await publish_now(desk.settings, desk.register)
+    except CadtError as error:
+        click.echo(f"Warning: not published yet, `cadt publish` goes on: {error}", err=True)
+        return
+    for conflict in published.conflicts:
+        click.echo(f"Warning: unit {conflict.unit_id} was not published: {conflict.reason}", err=True)

@@ -18,6 +18,8 @@ from chain.serve import Watch, serve_until_stopped
 from chain.settings import NodeSettings
 from chain.stop import told_to_stop
 from tokenization_engine.api import engine_app
+from tokenization_engine.cadt.follow import CadtFollower
+from tokenization_engine.cadt.link import api_key
 from tokenization_engine.desk import Lookout
 from tokenization_engine.register.store import Register
 from tokenization_engine.service import EngineService
@@ -36,7 +38,8 @@ async def opened_service(
     try:
         async with connect(node_settings, watch=None if metrics is None else metrics.node_call) as node:
             named = settings.model_copy(update={"author": settings.writer})
-            yield EngineService(lookout=Lookout(register=register, node=node, settings=named))
+            cadt = None if named.cadt is None else CadtFollower(register=register, settings=named)
+            yield EngineService(lookout=Lookout(register=register, node=node, settings=named), cadt=cadt)
     finally:
         register.close()
 
@@ -54,19 +57,27 @@ async def serve(
     with told_to_stop() as stopped, alone_in(settings.directory):
         door = settings.door
         token, watch_token = token_for(door), watch_token_for(door)
-        hidden.hide(token, watch_token, password_of(settings.database))
+        hidden.hide(token, watch_token, password_of(settings.database), api_key(settings))
         metrics = Metrics("tokenization-engine")
         async with opened_service(settings, node_settings, metrics=metrics) as service:
             watch_engine(metrics, service)
             watch = Watch(metrics=metrics, checks=engine_checks(service), token=watch_token)
             looking = asyncio.create_task(service.run())
+            following = asyncio.create_task(_follow(service))
             try:
                 app = engine_app(service, door, token=token, watch=watch)
                 await serve_until_stopped(app, door, ready=ready, stopped=stopped)
             finally:
-                looking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await looking
+                for task in (looking, following):
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+
+async def _follow(service: EngineService) -> None:
+    """Bring the CADT server along, if one keeps the register."""
+    if service.cadt is not None:
+        await service.cadt.run()
 
 
 def _ready(url: str) -> None:

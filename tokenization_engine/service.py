@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from chain.errors import ChainError
 from chain.pulse import Pulse
 from tokenization_engine import work
+from tokenization_engine.cadt.follow import CadtFollower
 from tokenization_engine.desk import Lookout
 from tokenization_engine.errors import EngineError, NoRegistry
 from tokenization_engine.registry import RegistryState
@@ -29,6 +30,8 @@ class EngineService:
     lookout: Lookout
     pulse: Pulse = field(default_factory=Pulse)
     state: RegistryState | None = None
+    cadt: CadtFollower | None = None
+    """What publishes to the CADT server that keeps the register; None if the database alone does."""
 
     async def look(self) -> None:
         """One look: every job as far as it goes now, and the registry."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from chain.fees import fee_for
 from puzzles.units import LauncherId, Mojos, PuzzleHash
+from tokenization_engine.cadt.link import pull_now
 from tokenization_engine.desk import Desk
 from tokenization_engine.errors import JobRefused
 from tokenization_engine.issue import Part, chosen_units, issues_of, plan_parts
@@ -42,14 +43,18 @@ async def plan(
     """What it takes to tokenize the units named and those that fit the filter, sent to `receiver`.
 
     `fee` is for each transaction; None asks the node. Raises what `chosen_units` and `plan_parts` raise, and
-    NotTheIssuer, FeeTooHigh or NotEnoughFunds: nothing is written down that cannot be done.
+    NotTheIssuer, FeeTooHigh or NotEnoughFunds: nothing is written down that cannot be done. Where a CADT server keeps
+    the register, it is pulled first, and CadtDiffers is raised for units that it does not let be tokenized.
     """
     await desk.node.synced_peak()
     state = await desk.look()
     owners = desk.owners(state).owners
     desk.issuer(owners)
+    pulled = None if desk.settings.cadt is None else await pull_now(desk.settings, desk.register)
     with desk.register.reading() as session:
         issues = issues_of(state.registry_id, chosen_units(session, names, wanted), receiver)
+    if pulled is not None:
+        pulled.check_tokenizable(issue.block for issue in issues)
     parts = tuple(await plan_parts(desk, state, owners, issues))
     fees = tuple([fee if fee is not None else await fee_for(desk.node, part.cost, desk.fees) for part in parts])
     found = Plan(registry_id=state.registry_id, receiver=receiver, parts=parts, fees=fees)

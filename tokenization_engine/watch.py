@@ -20,7 +20,8 @@ def engine_checks(service: EngineService) -> Checks:
         return service.pulse.looking()
 
     database = database_check(service.lookout.register.engine)
-    return {"node": service.pulse.node, "journal": journal, "database": database}
+    cadt = {} if service.cadt is None else {"cadt": service.cadt.check}
+    return {"node": service.pulse.node, "journal": journal, "database": database, **cadt}
 
 
 def watch_engine(metrics: Metrics, service: EngineService) -> None:
