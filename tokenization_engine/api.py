@@ -21,10 +21,12 @@ from puzzles.errors import PuzzleError, SerialError
 from puzzles.units import AssetId
 from tokenization_engine import journal
 from tokenization_engine.errors import (
+    ApiKeyInvalid,
     CadtDown,
     CadtError,
     EngineError,
     JobNotFound,
+    KeyReused,
     NoRegistry,
     NotARegistry,
     NotInRegister,
@@ -32,6 +34,8 @@ from tokenization_engine.errors import (
     RecordInvalid,
     RegisterError,
     RegistryError,
+    VersionMissing,
+    VersionPassed,
 )
 from tokenization_engine.job_views import job_view
 from tokenization_engine.journal import State
@@ -45,6 +49,10 @@ STATUSES: StatusTable = {
     AddressError: 400,
     SerialError: 400,
     RecordInvalid: 400,
+    ApiKeyInvalid: 400,
+    VersionPassed: 412,
+    VersionMissing: 428,
+    KeyReused: 422,
     JobNotFound: 404,
     NoRegistry: 404,
     NotARegistry: 404,

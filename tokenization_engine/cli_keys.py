@@ -20,7 +20,7 @@ _COLUMNS = ("name", "role", "made by", "made", "revoked")
 
 @click.group("api-keys")
 def keys() -> None:
-    """The keys to the HTTP API."""
+    """The keys to the HTTP API: make, list, revoke."""
 
 
 @keys.command("make")

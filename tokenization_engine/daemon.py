@@ -22,6 +22,8 @@ from tokenization_engine.cadt.follow import CadtFollower
 from tokenization_engine.cadt.link import api_key
 from tokenization_engine.desk import Lookout
 from tokenization_engine.register.store import Register
+from tokenization_engine.register_api.door import API_STATUSES
+from tokenization_engine.register_api.mount import register_routes
 from tokenization_engine.service import EngineService
 from tokenization_engine.settings import EngineSettings
 from tokenization_engine.watch import engine_checks, watch_engine
@@ -65,7 +67,16 @@ async def serve(
             looking = asyncio.create_task(service.run())
             following = asyncio.create_task(_follow(service))
             try:
-                app = engine_app(service, door, token=token, watch=watch)
+                routes, gate = register_routes(service, settings)
+                app = engine_app(
+                    service,
+                    door,
+                    token=token,
+                    watch=watch,
+                    statuses=API_STATUSES,
+                    keys=gate.check,
+                    modules=[routes],
+                )
                 await serve_until_stopped(app, door, ready=ready, stopped=stopped)
             finally:
                 for task in (looking, following):

@@ -183,6 +183,12 @@ def staged_changes(
     return [_staged(row) for row in session.scalars(query)]
 
 
+def find_staged(session: Session, record_id: str) -> Staged | None:
+    """The change of that record; None if none waits."""
+    row = _row(session, record_id)
+    return None if row is None else _staged(row)
+
+
 def count_staged(session: Session, *, table: Table | None = None) -> int:
     """How many changes wait."""
     query = select(func.count()).select_from(StagedChange)

@@ -1,0 +1,299 @@
+"""The reading half of CADT's HTTP API, version 1, over this register.
+
+Paths, parameters and shapes are CADT's, so that a program written to read a CADT server reads this one. Only the
+organization at home is here.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tokenization_engine.api_keys import May
+from tokenization_engine.register import staging
+from tokenization_engine.register.audit import Change, changes
+from tokenization_engine.register.model import (
+    RECORD_KINDS,
+    Issuance,
+    Label,
+    Organization,
+    Project,
+    RegisterState,
+    Unit,
+    table_of,
+)
+from tokenization_engine.register.organizations import find_home, metadata_of
+from tokenization_engine.register.staging import Staged, Table
+from tokenization_engine.register.vocabularies import current
+from tokenization_engine.register_api.core import Api, Call, Route, Style
+from tokenization_engine.register_api.parameters import (
+    AuditQuery,
+    OrganizationQuery,
+    Paged,
+    ProjectsQuery,
+    StagingQuery,
+    UnitsQuery,
+)
+from tokenization_engine.register_api.schemas import ANY_LIST, PROJECT, UNIT, page_of
+from tokenization_engine.register_api.shapes import org_uid, part_shape, project_shape, unit_shape
+
+META = "meta_"
+MAX_WHOLE_LIST = 100_000
+"""Most records of a list that is given whole, without pages."""
+
+PartT = TypeVar("PartT", Issuance, Label)
+
+_TABLES = {kind.kind: table_of(kind).name for kind in RECORD_KINDS}
+
+
+async def units(api: Api, call: Call) -> object:
+    """Units by pages, or one alone."""
+    query: UnitsQuery = call.query
+    if query.warehouseUnitId is not None:
+        name = query.warehouseUnitId
+        return await api.read(lambda session: _one(session, Unit, name))
+    query.needs_page(unless=query.onlyTokenizedUnits is not None)
+    return await api.read(lambda session: _units(api, session, query))
+
+
+def _units(api: Api, session: Session, query: UnitsQuery) -> object:
+    org = org_uid(find_home(session))
+    if query.orgUid not in (None, org):
+        return _paged(query, [], 0)
+    size = query.limit or 1000
+    page = api.listings.units(session, query.wanted(), offset=query.offset, limit=size)
+    return _paged(query, [unit_shape(unit, org, query.columns) for unit in page.records], page.count)
+
+
+async def projects(api: Api, call: Call) -> object:
+    """Projects by pages, or one alone."""
+    query: ProjectsQuery = call.query
+    if query.warehouseProjectId is not None:
+        name = query.warehouseProjectId
+        return await api.read(lambda session: _one(session, Project, name))
+    query.needs_page(unless=bool(query.projectIds))
+    return await api.read(lambda session: _projects(api, session, query))
+
+
+def _projects(api: Api, session: Session, query: ProjectsQuery) -> object:
+    org = org_uid(find_home(session))
+    if query.orgUid not in (None, org):
+        return _paged(query, [], 0)
+    page = api.listings.projects(session, query.wanted(), offset=query.offset, limit=query.limit or 1000)
+    return _paged(query, [project_shape(project, org, query.columns) for project in page.records], page.count)
+
+
+def _one(session: Session, kind: type[Project | Unit], record_id: str) -> object:
+    """The record with everything that belongs to it; None, as in CADT, if there is none."""
+    org, record = org_uid(find_home(session)), session.get(kind, record_id)
+    match record:
+        case Project():
+            return project_shape(record, org)
+        case Unit():
+            return unit_shape(record, org)
+    return None
+
+
+def _paged(query: Paged, rows: list[dict[str, Any]], count: int) -> object:
+    if query.page is None or query.limit is None:
+        return rows
+    return {"page": query.page, "pageCount": -(-count // query.limit), "data": rows}
+
+
+async def issuances(api: Api, call: Call) -> object:
+    """Every issuance, or one page of them."""
+    return await api.read(lambda session: _parts(session, Issuance, call.query))
+
+
+async def labels(api: Api, call: Call) -> object:
+    """Every label, or one page of them."""
+    return await api.read(lambda session: _parts(session, Label, call.query))
+
+
+def _parts(session: Session, kind: type[PartT], query: Paged) -> object:
+    query.needs_page(unless=True)
+    org = org_uid(find_home(session))
+    asked = select(kind).order_by(kind.id).offset(query.offset).limit(query.limit or MAX_WHOLE_LIST)
+    return [part_shape(part, part.warehouse_project_id, org) for part in session.scalars(asked)]
+
+
+async def staged(api: Api, call: Call) -> object:
+    """What waits for its commit. Nothing is ever pending or failed here: a commit is done, or leaves all as it was."""
+    query: StagingQuery = call.query
+    query.needs_page(unless=True)
+    return await api.read(lambda session: _staged(session, query))
+
+
+def _staged(session: Session, query: StagingQuery) -> object:
+    if query.type in ("pending", "failed"):
+        return _paged(query, [], 0)
+    table = None if query.table is None else Table(query.table)
+    found = staging.staged_changes(session, table=table, limit=query.limit or 1000, offset=query.offset)
+    return _paged(query, [_staged_shape(one) for one in found], staging.count_staged(session, table=table))
+
+
+def _staged_shape(one: Staged) -> dict[str, Any]:
+    moment = datetime.fromtimestamp(one.staged_timestamp, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "id": one.id,
+        "uuid": one.record_id,
+        "table": one.table,
+        "action": one.action,
+        "commited": False,
+        "failedCommit": False,
+        "isTransfer": False,
+        "createdAt": moment,
+        "updatedAt": moment,
+        "diff": {"original": one.original or {}, "change": list(one.change)},
+    }
+
+
+async def nothing_pending(_: Api, call: Call) -> object:
+    """That nothing is pending: here a commit is done when it is answered."""
+    what = "commits" if call.request.path.endswith("Commits") else "transactions"
+    return {"confirmed": True, "message": f"There are no pending {what}", "success": True}
+
+
+async def organizations(api: Api, _: Call) -> object:
+    """The organizations by orgUid: the one at home."""
+    return await api.read(_organizations)
+
+
+def _organizations(session: Session) -> dict[str, Any]:
+    home = find_home(session)
+    uid = org_uid(home)
+    if home is None or uid is None:
+        return {}
+    head = session.scalars(select(RegisterState.head_hash)).one().hex()
+    published = {META + key: value for key, value in metadata_of(session, home).items()}
+    return {
+        uid: {
+            "orgUid": uid,
+            "orgHash": head,
+            "name": home.name,
+            "icon": home.icon,
+            "isHome": True,
+            "subscribed": True,
+            "fileStoreId": None,
+            "fileStoreSubscribed": False,
+            "registryId": uid,
+            "registryHash": head,
+            "dataModelVersionStoreId": None,
+            "dataModelVersionStoreHash": None,
+            "metadata": json.dumps(published, ensure_ascii=False),
+            "synced": True,
+            "sync_remaining": 0,
+        }
+    }
+
+
+async def organization_status(_: Api, __: Call) -> object:
+    """That the organization at home can be written to."""
+    status = {"wallet_synced": True, "home_org_synced": True, "pending_commits": 0, "home_org_profile_synced": True}
+    return {"ready": True, "status": status}
+
+
+async def metadata(api: Api, call: Call) -> object:
+    """What the organization at home publishes, by key."""
+    wanted: OrganizationQuery = call.query
+
+    def ask(session: Session) -> dict[str, str]:
+        home: Organization | None = find_home(session)
+        return {} if home is None or wanted.orgUid not in (None, org_uid(home)) else metadata_of(session, home)
+
+    return await api.read(ask)
+
+
+async def pick_lists(api: Api, _: Call) -> object:
+    """The governance lists in force."""
+    return await api.read(lambda session: {name: list(texts) for name, texts in current(session).lists.items()})
+
+
+async def audit(api: Api, call: Call) -> object:
+    """The audit trail by pages."""
+    query: AuditQuery = call.query
+    query.needs_page()
+    return await api.read(lambda session: _audit(session, query))
+
+
+def _audit(session: Session, query: AuditQuery) -> object:
+    org = org_uid(find_home(session))
+    count = int(session.scalar(select(RegisterState.last_entry)) or 0)
+    if query.orgUid not in (None, org):
+        return _paged(query, [], 0)
+    size = query.limit or 0
+    first, last = query.offset + 1, query.offset + size
+    if query.order == "DESC":
+        first, last = count - last + 1, count - query.offset
+    if last < 1:
+        return _paged(query, [], count)
+    found = changes(session, first=max(1, first), last=last)
+    rows = [_audit_shape(change, org) for change in found]
+    return _paged(query, rows[::-1] if query.order == "DESC" else rows, count)
+
+
+def _audit_shape(change: Change, org: str | None) -> dict[str, Any]:
+    kind = "INSERT" if change.before is None else "DELETE" if change.after is None else "UPDATE"
+    image = change.before if change.after is None else change.after
+    return {
+        "id": change.sequence,
+        "orgUid": org,
+        "registryId": org,
+        "rootHash": None,
+        "type": kind,
+        "table": _TABLES.get(change.kind, change.kind),
+        "change": json.dumps(image, ensure_ascii=False),
+        "onchainConfirmationTimeStamp": str(change.written_timestamp),
+        "author": change.author,
+        "comment": change.comment,
+        "generation": change.sequence,
+    }
+
+
+async def no_conflicts(_: Api, __: Call) -> object:
+    """The conflicts of the trail: none, since it is written by one at a time."""
+    return []
+
+
+async def health(_: Api, __: Call) -> object:
+    """That the server answers."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"message": "OK", "timestamp": now}
+
+
+def _get(path: str, handle: Any, summary: str, **more: Any) -> Route:
+    return Route(method="GET", path=path, may=May.READ, handle=handle, summary=summary, style=Style.CADT, **more)
+
+
+_OBJECT = {"type": "object"}
+_UNITS = {"anyOf": [page_of(UNIT), ANY_LIST, UNIT, {"type": "null"}]}
+_PROJECTS = {"anyOf": [page_of(PROJECT), ANY_LIST, PROJECT, {"type": "null"}]}
+
+ROUTES = (
+    _get("/v1/units", units, "Units by pages; one by warehouseUnitId", query=UnitsQuery, answer=_UNITS),
+    _get(
+        "/v1/projects", projects, "Projects by pages; one by warehouseProjectId", query=ProjectsQuery, answer=_PROJECTS
+    ),
+    _get("/v1/issuances", issuances, "Issuances", query=Paged, answer=ANY_LIST),
+    _get("/v1/labels", labels, "Labels", query=Paged, answer=ANY_LIST),
+    _get(
+        "/v1/staging",
+        staged,
+        "Changes that wait for their commit",
+        query=StagingQuery,
+        answer={"anyOf": [page_of(_OBJECT), ANY_LIST]},
+    ),
+    _get("/v1/staging/hasPendingTransactions", nothing_pending, "Whether a commit waits for the chain: never"),
+    _get("/v1/staging/hasPendingCommits", nothing_pending, "Whether a commit waits for the chain: never"),
+    _get("/v1/organizations", organizations, "The organization at home, by orgUid"),
+    _get("/v1/organizations/status", organization_status, "Whether the organization can be written to"),
+    _get("/v1/organizations/metadata", metadata, "What the organization publishes", query=OrganizationQuery),
+    _get("/v1/governance/meta/pickList", pick_lists, "The governance lists in force"),
+    _get("/v1/audit", audit, "The audit trail", query=AuditQuery, answer=page_of(_OBJECT)),
+    _get("/v1/audit/findConflicts", no_conflicts, "Conflicts of the trail: none", answer=ANY_LIST),
+    _get("/health", health, "Whether the server answers"),
+)

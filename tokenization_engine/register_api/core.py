@@ -1,0 +1,175 @@
+"""What every route of the register's API shares: who calls, the register, and one way to answer.
+
+Routes are values (`Route`): the application and the OpenAPI document are made from the same list, and a route says by
+itself what its caller needs. The register is asked in threads of its own, few of them, so that a large batch holds
+nobody up; writers queue here before they queue at the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from aiohttp import web
+from sqlalchemy.orm import Session
+
+from chain.forms import Body
+from chain.json_values import plain
+from tokenization_engine.api_keys import ApiKey, May
+from tokenization_engine.register.fields import LINK_TEXT
+from tokenization_engine.register.listing import Listings
+from tokenization_engine.register.store import Register
+from tokenization_engine.register_api.reading import Nothing, read_json, read_parameters
+from tokenization_engine.service import EngineService
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+BODY_LIMIT = 5 * 1024 * 1024
+"""Largest body of one record, in bytes; as CAD Trust's servers have it."""
+BATCH_LIMIT = 64 * 1024 * 1024
+"""Largest body of a batch."""
+
+T = TypeVar("T")
+
+
+class Style(StrEnum):
+    """In whose shape refusals are written."""
+
+    OURS = "ours"
+    CADT = "cadt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: a key by its name, or who has the door's token; `id` is empty for the latter."""
+
+    id: str
+    name: str
+    permissions: frozenset[May]
+
+    @classmethod
+    def of_key(cls, key: ApiKey) -> Caller:
+        """The caller with that key."""
+        return cls(id=key.id, name=key.name, permissions=key.role.permissions)
+
+
+CALLER_KEY = web.RequestKey("caller", Caller)
+"""Where the door notes who was admitted by a key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request to a route: who asks, and what was read of it."""
+
+    request: web.Request
+    caller: Caller
+    query: Any
+    body: dict[str, Any]
+
+
+Handle = Callable[["Api", Call], Awaitable[object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One method of one path, and everything that is told about it.
+
+    `body` and `answer` are JSON schemas. `answer` None: the handler makes the whole response itself.
+    """
+
+    method: str
+    path: str
+    may: May
+    handle: Handle
+    summary: str
+    style: Style = Style.OURS
+    query: type[Body] = Nothing
+    body: Mapping[str, Any] | None = None
+    answer: Mapping[str, Any] = field(default_factory=lambda: {"type": "object"})
+    status: int = 200
+    headers: tuple[str, ...] = ()
+    """Headers that the route reads, for the document."""
+    body_limit: int = BODY_LIMIT
+    is_observed: bool = False
+    """Whether it is one of the buyers' view, which a register may open to everybody."""
+
+
+class Api:
+    """The register as routes ask it."""
+
+    def __init__(self, service: EngineService) -> None:
+        """Answer from this service's register."""
+        self.service = service
+        self.listings = Listings()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")
+        self._writing = asyncio.Lock()
+        self.batches = asyncio.Semaphore(1)
+
+    @property
+    def register(self) -> Register:
+        """The register."""
+        return self.service.lookout.register
+
+    async def read(self, question: Callable[[Session], T]) -> T:
+        """The answer to a question that only reads."""
+
+        def ask() -> T:
+            with self.register.reading() as session:
+                return question(session)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+
+    async def write(self, call: Call, change: Callable[[Session], T], *, comment: str | None = None) -> T:
+        """What a change gives back, once all of it is written in the caller's name; its error if nothing was."""
+
+        def do() -> T:
+            with self.register.writing(call.caller.name, comment=shortened(comment)) as session:
+                return change(session)
+
+        async with self._writing:
+            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, do))
+
+    async def close(self) -> None:
+        """Let what is under way end."""
+        await asyncio.to_thread(self._threads.shutdown)
+
+    def handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The route's handler: reads what was sent, answers, and leaves errors to the door."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            query = read_parameters(request, route.query)
+            body = {} if route.body is None else await read_json(request, limit=route.body_limit)
+            call = Call(request=request, caller=self.caller(request), query=query, body=body)
+            found = await route.handle(self, call)
+            if isinstance(found, web.StreamResponse):
+                return found
+            return json_answer(found, status=route.status)
+
+        return handle
+
+    def caller(self, request: web.Request) -> Caller:
+        """Who asks; whom no key admitted has the door's token, and may do everything."""
+        return request.get(CALLER_KEY) or Caller(
+            id="", name=self.service.lookout.settings.writer, permissions=frozenset(May)
+        )
+
+
+def shortened(comment: str | None) -> str | None:
+    """A caller's comment as the trail takes it: on one line, cut off where it gets long."""
+    if not comment or not comment.strip():
+        return None
+    line = "".join(character if character.isprintable() else " " for character in comment)
+    return " ".join(line.split())[:LINK_TEXT]
+
+
+def json_answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A JSON response, in UTF-8 as it is."""
+    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+    return web.Response(text=text, status=status, headers=headers, content_type="application/json")

@@ -1,0 +1,46 @@
+"""All routes of the register's API, and how they come into the daemon's application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from tokenization_engine.api import Routes
+from tokenization_engine.register_api import cadt_reads, cadt_writes
+from tokenization_engine.register_api.core import Api, Route
+from tokenization_engine.register_api.door import Gate, answer_in_style, keep_problems
+from tokenization_engine.service import EngineService
+from tokenization_engine.settings import EngineSettings
+
+ROUTES: tuple[Route, ...] = (*cadt_reads.ROUTES, *cadt_writes.ROUTES)
+
+
+def register_routes(service: EngineService, settings: EngineSettings) -> tuple[Routes, Gate]:
+    """What adds the routes to the daemon's application, and the gate that its door asks about keys."""
+    api = Api(service)
+    gate = Gate(
+        api,
+        ROUTES,
+        is_open=settings.is_observer_open,
+        per_key=settings.requests_per_key,
+        per_address=settings.requests_per_address,
+    )
+
+    def add(app: web.Application, _: EngineService) -> None:
+        for route in ROUTES:
+            app.router.add_route(route.method, route.path, api.handler(route))
+            if route.method == "GET":
+                app.router.add_route("HEAD", route.path, api.handler(route))
+        app.middlewares.insert(0, answer_in_style(gate))
+        app.middlewares.append(keep_problems())
+        app.on_cleanup.append(_closing(api))
+
+    return add, gate
+
+
+def _closing(api: Api) -> Callable[[web.Application], Awaitable[None]]:
+    async def close(_: web.Application) -> None:
+        await api.close()
+
+    return close

@@ -1,0 +1,118 @@
+"""What callers send, held against every rule that needs no register: size, time, JSON, and the kinds of parameters.
+
+A body is read to its route's own limit and within a set time, so that who sends slowly holds nobody up. Beyond what
+`parse_json` refuses, texts with characters that no database keeps, numbers without an end and deep nests are refused
+here, once, for every route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any, get_origin
+
+from aiohttp import web
+
+from chain.errors import RequestError
+from chain.forms import Body, BodyT, validated
+from chain.wire import parse_json
+
+BODY_SECONDS = 60.0
+"""Longest time that a body may take to come."""
+
+MAX_DEPTH = 8
+MAX_TEXT = 200_000
+MAX_PARAMETERS = 200
+
+
+class TooLarge(RequestError):
+    """A body above its route's limit."""
+
+
+class TooSlow(RequestError):
+    """A body that did not come in time."""
+
+
+class Nothing(Body):
+    """No parameters."""
+
+
+async def read_json(request: web.Request, *, limit: int) -> dict[str, Any]:
+    """The request's body, a JSON object; an absent one reads as {}. Raises RequestError."""
+    if (request.content_length or 0) > limit:
+        raise TooLarge(f"the body has {request.content_length} bytes, expected at most {limit}: send it in parts")
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > limit:
+                    raise TooLarge(f"the body has more than {limit} bytes: send it in parts")
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise TooSlow(f"the body did not come within {BODY_SECONDS:.0f} seconds") from error
+    except (web.RequestPayloadError, OSError) as error:
+        raise RequestError("the body did not come whole, or not in the encoding that its head names") from error
+    text = b"".join(chunks)
+    value = parse_json(text) if text.strip() else {}
+    check_value(value)
+    if not isinstance(value, dict):
+        raise RequestError("the body must be a JSON object, such as {}")
+    return value
+
+
+def check_value(value: object) -> None:
+    """Raise RequestError for what no register keeps: deep nests, endless numbers, characters that are none."""
+    waiting: list[tuple[object, int]] = [(value, 0)]
+    while waiting:
+        one, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise RequestError(f"the body nests lists and objects deeper than {MAX_DEPTH} levels")
+        match one:
+            case str():
+                check_text(one)
+            case float() if not math.isfinite(one):
+                raise RequestError("the body holds a number that no computer keeps: expected at most 15 digits")
+            case dict():
+                for name in one:
+                    check_text(name)
+                waiting += [(each, depth + 1) for each in one.values()]
+            case list():
+                waiting += [(each, depth + 1) for each in one]
+
+
+def check_text(text: str) -> None:
+    """Raise RequestError for a text that no database keeps."""
+    if len(text) > MAX_TEXT:
+        raise RequestError(f"a text has {len(text)} characters, expected at most {MAX_TEXT}")
+    if "\x00" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
+        raise RequestError("a text holds a character that is none: NUL, or half of a pair")
+
+
+def read_parameters(request: web.Request, model: type[BodyT]) -> BodyT:
+    """The query's parameters as the model asks; only those that are lists may stand in it several times."""
+    query = request.query
+    if len(query) > MAX_PARAMETERS:
+        raise RequestError(f"the address has {len(query)} parameters, expected at most {MAX_PARAMETERS}")
+    lists = {name for name, one in model.model_fields.items() if get_origin(one.annotation) is tuple}
+    found: dict[str, object] = {}
+    for name, text in query.items():
+        check_text(name)
+        check_text(text)
+        key = name.removesuffix("[]")
+        if key in lists:
+            kept = found.setdefault(key, [])
+            assert isinstance(kept, list)
+            kept.append(text)
+        elif name in found:
+            raise RequestError(f"the parameter {name[:60]} stands twice in the address: give it once")
+        else:
+            found[name] = text
+    return validated(model, found, strict=False)
+
+
+def read_part(request: web.Request, name: str) -> str:
+    """A part of the path; raises RequestError if it is no plain text."""
+    text = request.match_info[name]
+    check_text(text)
+    return text
