@@ -3,7 +3,8 @@
 The rule guarded here (P3): whoever holds the issuer's key can keep a spend of the registry, with a coin of its own
 beside it, in every mempool, and the mempool replaces a transaction only by one that spends all of its coins. So the
 order does not compete with what waits: it takes it along, whole, spends the registry coin that it leaves, and pays
-what a replacement must. The serials it issues are issued; the owners are the new ones after it.
+what a replacement must. The serials it issues are issued; the owners are the new ones after it. The stolen key may be
+the one that pays here, too: what waits may spend our coins, so we pay with those that it leaves us or gives back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from chain.records import PendingTransaction
 from chain.submit import least_fee
+from climate_wallet.spends import OwnCoin
 from puzzles.errors import PuzzleError
 from puzzles.free_serials import FreeSerials
 from puzzles.recognise import read_registry_spend
@@ -65,11 +67,26 @@ async def footing(desk: Desk, state: RegistryState, owners: Owners, height: Heig
 
 
 async def spending(desk: Lookout, state: RegistryState) -> PendingTransaction | None:
-    """The transaction in the node's mempool that spends the newest registry coin."""
+    """The transaction in the node's mempool that spends the newest registry coin; another that it names is not."""
     if state.newest is None:
         return None
     items = await desk.node.mempool_items_by_coin(CoinId(bytes(state.newest.name())))
-    return items[0] if items else None
+    return next((item for item in items if state.newest in item.bundle.removals()), None)
+
+
+async def coins_beside(desk: Desk, place: Footing, job_id: int) -> list[OwnCoin]:
+    """The engine's XCH for that job after the waiting transaction: without what it spends, with what it pays us."""
+    found = await desk.coins(job_id=job_id)
+    if place.waiting is None:
+        return found
+    own = desk.keys.own
+    spent = {bytes(coin.name()) for coin in place.waiting.bundle.removals()}
+    made = [
+        OwnCoin(coin=coin, address=own, created_height=Height(0))
+        for coin in place.waiting.bundle.additions()
+        if bytes(coin.puzzle_hash) == own.puzzle_hash
+    ]
+    return [each for each in [*found, *made] if bytes(each.coin.name()) not in spent]
 
 
 def _child(registry: RegistryCoin, free: FreeSerials, amount: int) -> RegistryCoin:

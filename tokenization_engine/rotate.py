@@ -15,6 +15,7 @@ from chia_rs import AugSchemeMPL, CoinSpend, SpendBundle
 from chain.errors import FeeTooHigh
 from chain.records import PendingTransaction
 from climate_wallet.errors import BuildError, NotEnoughFunds
+from climate_wallet.selection import choose_xch
 from climate_wallet.spends import OwnCoin
 from puzzles.owners import governor_by_message_solution, order_solution, read_allotment
 from puzzles.registry_ledger import RegistryCoin
@@ -26,7 +27,7 @@ from tokenization_engine.desk import Desk, Lookout
 from tokenization_engine.errors import JobRefused, NotTheIssuer, OrderInvalid, OwnersInvalid
 from tokenization_engine.journal import Built, Job, Kind, NewJob, write_down
 from tokenization_engine.orders import Order, OrderSignature, collect, read_order, read_signature
-from tokenization_engine.overtake import Footing, footing, spending
+from tokenization_engine.overtake import Footing, coins_beside, footing, spending
 from tokenization_engine.owners import ColdKey, Custody, Governor, HiddenGovernor, OwnersInWords, governor_puzzle
 from tokenization_engine.registry import RegistryState, remember_owners
 
@@ -176,7 +177,7 @@ async def _payers(desk: Desk, job: Job, place: Footing, cost: int) -> tuple[Mojo
                 wanted=fee,
                 ceiling=desk.fees.ceiling,
             )
-        coins = await desk.choose(fee, job_id=job.id)
+        coins = await choose_xch(await coins_beside(desk, place, job.id), fee) if fee else []
         if len(coins) <= count:
             return fee, coins
         count = len(coins)
