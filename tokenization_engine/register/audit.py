@@ -25,6 +25,7 @@ from tokenization_engine.register.fields import LINK_TEXT, SHORT_TEXT
 from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import AuditEntry, Record, RegisterState, table_of
 from tokenization_engine.register.quantities import Quantities
+from tokenization_engine.register.search_index import SearchIndex
 
 JsonValue = str | int | None
 BEFORE_ALL = bytes(32)
@@ -91,6 +92,7 @@ class Trail:
     coin_id: bytes | None = None
     unsaved: list[dict[str, Any]] = field(default_factory=list)
     quantities: Quantities = field(default_factory=Quantities)
+    search: SearchIndex = field(default_factory=SearchIndex)
 
     @classmethod
     def begin(cls, session: Session, *, author: str, timestamp: int, comment: str | None = None) -> Trail:
@@ -115,6 +117,12 @@ class Trail:
                 "records are written in Register.writing only, where somebody answers for it"
             )
         return trail
+
+    @classmethod
+    def in_session(cls, session: Session) -> Trail | None:
+        """The trail of a session that writes; None in one that only reads."""
+        trail = session.info.get(_INFO_KEY)
+        return trail if isinstance(trail, Trail) else None
 
     @contextmanager
     def doing(self, action: str, coin_id: bytes | None = None) -> Iterator[None]:
@@ -150,6 +158,7 @@ class Trail:
         self.head_hash = entry["entry_hash"] = entry_hash(self.head_hash, entry)
         self.unsaved.append(entry)
         self.quantities.note(kind, record_id, before, after)
+        self.search.note(kind, record_id, before, after)
 
     def save(self, session: Session) -> None:
         """Write the pending changes and their entries, in the session's transaction."""
@@ -160,11 +169,16 @@ class Trail:
             session.execute(update(RegisterState).values(state))
             self.unsaved = []
             self.quantities.settle(session)
+            self.search.settle(session)
 
     def close(self, session: Session) -> None:
-        """Save, and hold the totals of units against what issuances and labels admit; raises QuantityExceeded."""
+        """Save, hold the totals of units against what issuances and labels admit, and write the search index.
+
+        Raises QuantityExceeded.
+        """
         self.save(session)
         self.quantities.check(session)
+        self.search.write(session, self.last_entry)
 
 
 def changes(

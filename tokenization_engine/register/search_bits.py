@@ -1,0 +1,132 @@
+"""Sets of numbers by term: read from the search index, gathered as differences, and written back chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+from pyroaring import BitMap
+from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy.orm import Session
+
+from tokenization_engine.register.many_rows import insert_rows
+from tokenization_engine.register.model import table_of
+from tokenization_engine.register.search_model import CHUNK_BITS, SearchBitmap
+
+_AT_ONCE = 400
+ItemT = TypeVar("ItemT")
+
+
+def read_bits(session: Session, terms: Iterable[bytes]) -> dict[bytes, BitMap]:
+    """The numbers that stand under each term; a term that nobody has is left out."""
+    found: dict[bytes, BitMap] = {}
+    for some in in_parts(dict.fromkeys(terms)):
+        query = select(SearchBitmap.term, SearchBitmap.bits).where(SearchBitmap.term.in_(some))
+        for term, bits in session.execute(query):
+            read = BitMap.deserialize(bytes(bits))
+            found[bytes(term)] = found[bytes(term)] | read if term in found else read
+    return found
+
+
+def in_parts(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
+    """The items some hundreds at a time: every database bounds the parameters of a statement."""
+    left = iter(items)
+    while some := list(islice(left, _AT_ONCE)):
+        yield some
+
+
+@dataclass(slots=True, kw_only=True)
+class Differences:
+    """What a transaction adds to the sets and takes out of them."""
+
+    _added: dict[bytes, BitMap] = field(default_factory=dict)
+    _removed: dict[bytes, BitMap] = field(default_factory=dict)
+
+    def add(self, terms: Iterable[bytes], numbers: BitMap) -> None:
+        """Put the numbers under each of the terms."""
+        _move(terms, numbers, self._added, self._removed)
+
+    def remove(self, terms: Iterable[bytes], numbers: BitMap) -> None:
+        """Take the numbers from under each of the terms."""
+        _move(terms, numbers, self._removed, self._added)
+
+    def now(self, session: Session, term: bytes) -> BitMap:
+        """The numbers under a term, with what is not yet written."""
+        return self._applied(term, read_bits(session, [term]).get(term, BitMap()))
+
+    def write(self, session: Session) -> None:
+        """Write the sets that differ; every other writer is held off by the caller's lock."""
+        terms = sorted(self._added.keys() | self._removed.keys())
+        for some in in_parts(terms):
+            self._write(session, some)
+        self._added, self._removed = {}, {}
+
+    def _applied(self, term: bytes, bits: BitMap) -> BitMap:
+        return (bits - self._removed.get(term, BitMap())) | self._added.get(term, BitMap())
+
+    def _write(self, session: Session, terms: Sequence[bytes]) -> None:
+        touched = {term: self._added.get(term, BitMap()) | self._removed.get(term, BitMap()) for term in terms}
+        touched = {term: bits for term, bits in touched.items() if bits}
+        if not touched:
+            return
+        lowest = min(bits.min() for bits in touched.values()) >> CHUNK_BITS
+        highest = max(bits.max() for bits in touched.values()) >> CHUNK_BITS
+        held = _held(session, terms, lowest, highest)
+        new, changed, gone = [], [], []
+        for term, bits in touched.items():
+            for chunk in range(bits.min() >> CHUNK_BITS, (bits.max() >> CHUNK_BITS) + 1):
+                within = BitMap(range(chunk << CHUNK_BITS, (chunk + 1) << CHUNK_BITS))
+                if within.isdisjoint(bits):
+                    continue
+                old = held.get((term, chunk))
+                now = self._applied(term, BitMap() if old is None else old) & within
+                row = {"of_term": term, "of_chunk": chunk, "bits": _packed(now)}
+                if old is None and now:
+                    new.append({"term": term, "chunk": chunk, "bits": row["bits"]})
+                elif old is not None and not now:
+                    gone.append(row)
+                elif old is not None and old != now:
+                    changed.append(row)
+        _apply(session, new, changed, gone)
+
+
+def _move(terms: Iterable[bytes], numbers: BitMap, to: dict[bytes, BitMap], out_of: dict[bytes, BitMap]) -> None:
+    for term in terms:
+        held = to.get(term)
+        if held is None:
+            to[term] = numbers.copy()
+        else:
+            held |= numbers
+        if term in out_of:
+            out_of[term] -= numbers
+
+
+def _held(session: Session, terms: Sequence[bytes], lowest: int, highest: int) -> dict[tuple[bytes, int], BitMap]:
+    query = select(SearchBitmap.term, SearchBitmap.chunk, SearchBitmap.bits).where(
+        SearchBitmap.term.in_(terms), SearchBitmap.chunk.between(lowest, highest)
+    )
+    return {(bytes(term), chunk): BitMap.deserialize(bytes(bits)) for term, chunk, bits in session.execute(query)}
+
+
+def _packed(bits: BitMap) -> bytes:
+    bits.run_optimize()
+    return bits.serialize()
+
+
+def _apply(
+    session: Session,
+    new: list[dict[str, object]],
+    changed: list[dict[str, object]],
+    gone: list[dict[str, object]],
+) -> None:
+    table = table_of(SearchBitmap)
+    this = and_(table.c.term == bindparam("of_term"), table.c.chunk == bindparam("of_chunk"))
+    if new:
+        insert_rows(session, table, new)
+    if changed:
+        session.connection().execute(update(table).where(this).values(bits=bindparam("bits")), changed)
+    if gone:
+        keys = [{"of_term": row["of_term"], "of_chunk": row["of_chunk"]} for row in gone]
+        session.connection().execute(delete(table).where(this), keys)

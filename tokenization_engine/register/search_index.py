@@ -1,0 +1,291 @@
+"""Keeping the search index: every change that the audit trail notes moves units and projects between its sets.
+
+The trail notes each change of a record whoever makes it (`audit.py`), so no write can forget the index; it is
+written in the same transaction, once, at the end. What it holds follows from the records alone: `rebuild` makes
+the same sets from them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pyroaring import BitMap
+from sqlalchemy import delete, select, update
+
+from tokenization_engine.register.many_rows import insert_rows
+from tokenization_engine.register.model import Issuance, Label, LabelUnit, Project, ProjectLocation, Unit, table_of
+from tokenization_engine.register.search_bits import Differences, in_parts
+from tokenization_engine.register.search_model import SearchProject, SearchState, SearchUnit
+from tokenization_engine.register.search_terms import (
+    EVERY,
+    Facet,
+    count_terms,
+    facet_term,
+    label_terms,
+    of_projects,
+    project_terms,
+    unit_terms,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+_KEPT_PROJECTS = 2000
+_KEPT_ISSUANCES = 50_000
+_NO_TERMS: frozenset[bytes] = frozenset()
+Image = Mapping[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class SearchIndex:
+    """The changes of one transaction that the index has not taken in yet."""
+
+    _units: dict[str, tuple[Image | None, Image | None]] = field(default_factory=dict)
+    _links: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _labels: dict[str, Image] = field(default_factory=dict)
+    _projects: dict[str, None] = field(default_factory=dict)
+    _differences: Differences = field(default_factory=Differences)
+    _project_of: dict[str, str] = field(default_factory=dict)
+    _terms_of: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    _last: tuple[int, int] | None = None
+    """The highest numbers given to a unit and a project, once they were asked for."""
+
+    def note(self, kind: str, record_id: str, before: Image | None, after: Image | None) -> None:
+        """Note one change of a record, by its images."""
+        if kind == Unit.kind:
+            first = self._units[record_id][0] if record_id in self._units else before
+            self._units[record_id] = (first, after)
+        elif kind == LabelUnit.kind:
+            for image, step in ((before, -1), (after, 1)):
+                if image is not None:
+                    self._links[str(image["warehouse_unit_id"]), str(image["label_id"])] += step
+        elif kind == Label.kind and before is not None:
+            self._labels.setdefault(record_id, before)
+        elif kind == Project.kind:
+            self._projects[record_id] = None
+        elif kind == ProjectLocation.kind:
+            for image in (before, after):
+                if image is not None:
+                    self._projects[str(image["warehouse_project_id"])] = None
+        elif kind == Issuance.kind and before is not None and after is None:
+            self._project_of[record_id] = str(before["warehouse_project_id"])
+
+    def settle(self, session: Session) -> None:
+        """Turn what was noted into differences of the sets; the records are in their tables."""
+        projects, self._projects = list(self._projects), {}
+        units, self._units = self._units, {}
+        links, self._links = self._links, Counter()
+        labels, self._labels = self._labels, {}
+        gone = [one for some in in_parts(projects) for one in self._settle_projects(session, some)]
+        numbers: dict[str, int] = {}
+        if units:
+            numbers = self._settle_units(session, units)
+        if links or labels:
+            self._settle_labels(session, links, labels, numbers)
+        for project_id in gone:
+            self._drop_project(session, project_id)
+
+    def write(self, session: Session, last_entry: int) -> None:
+        """Write the index as of that entry of the trail."""
+        self._differences.write(session)
+        state: dict[str, int] = {"last_entry": last_entry}
+        if self._last is not None:
+            state |= {"last_unit": self._last[0], "last_project": self._last[1]}
+        session.execute(update(SearchState).values(state))
+
+    def _settle_projects(self, session: Session, ids: list[str]) -> list[str]:
+        """Move these projects and their units; those that are deleted are told, and wait for their units."""
+        projects, locations = _projects_as_they_are(session, ids)
+        held = {row.project_id: row for row in session.execute(_HELD_PROJECTS.where(SearchProject.project_id.in_(ids)))}
+        new = []
+        for project_id, row in projects.items():
+            self._terms_of.pop(project_id, None)
+            terms = project_terms(row, locations[project_id])
+            if project_id in held:
+                self._move_project(session, held[project_id].number, _read_terms(held[project_id].terms), terms)
+                continue
+            number = self._next_project(session)
+            new.append({"number": number, "project_id": project_id, "terms": _as_text(terms)})
+            self._differences.add([EVERY_PROJECT, *of_projects(terms)], BitMap([number]))
+        if new:
+            insert_rows(session, table_of(SearchProject), new)
+        return sorted(held.keys() - projects.keys())
+
+    def _move_project(self, session: Session, number: int, old: frozenset[bytes], terms: frozenset[bytes]) -> None:
+        if old == terms:
+            return
+        itself = BitMap([number])
+        (home,) = (term for term in terms if term.startswith(_PROJECT_ITSELF))
+        units = self._differences.now(session, home)
+        self._differences.remove(old - terms, units)
+        self._differences.add(terms - old, units)
+        self._differences.remove(of_projects(old - terms), itself)
+        self._differences.add(of_projects(terms - old), itself)
+        session.execute(update(SearchProject).where(SearchProject.number == number).values(terms=_as_text(terms)))
+
+    def _drop_project(self, session: Session, project_id: str) -> None:
+        row = session.execute(_HELD_PROJECTS.where(SearchProject.project_id == project_id)).one()
+        self._differences.remove([EVERY_PROJECT, *of_projects(_read_terms(row.terms))], BitMap([row.number]))
+        session.execute(delete(SearchProject).where(SearchProject.project_id == project_id))
+
+    def _settle_units(self, session: Session, units: Mapping[str, tuple[Image | None, Image | None]]) -> dict[str, int]:
+        """Move the units, and tell the number of each."""
+        images = [image for pair in units.values() for image in pair if image is not None]
+        self._look_up(session, {str(image["issuance_id"]) for image in images})
+        numbers = _numbers(session, [unit_id for unit_id, (before, _) in units.items() if before is not None])
+        into: defaultdict[tuple[frozenset[bytes], ...], list[int]] = defaultdict(list)
+        out_of: defaultdict[tuple[frozenset[bytes], ...], list[int]] = defaultdict(list)
+        new, gone = [], []
+        for unit_id, (before, after) in units.items():
+            if before is None and after is None:
+                continue
+            if before is None:
+                numbers[unit_id] = self._next_unit(session)
+                new.append({"number": numbers[unit_id], "unit_id": unit_id})
+            elif after is None:
+                gone.append(unit_id)
+            number = numbers[unit_id]
+            if before is not None:
+                out_of[self._all_terms(session, before)].append(number)
+            if after is not None:
+                into[self._all_terms(session, after)].append(number)
+        for sets, some in out_of.items():
+            for terms in sets:
+                self._differences.remove(terms, BitMap(some))
+        for sets, some in into.items():
+            for terms in sets:
+                self._differences.add(terms, BitMap(some))
+        if new:
+            insert_rows(session, table_of(SearchUnit), new)
+        for ids in in_parts(gone):
+            session.execute(delete(SearchUnit).where(SearchUnit.unit_id.in_(ids)))
+        return numbers
+
+    def _all_terms(self, session: Session, image: Image) -> tuple[frozenset[bytes], ...]:
+        project_id = self._project_of[str(image["issuance_id"])]
+        return unit_terms(image), self._terms_of_project(session, project_id), count_terms(int(image["unit_count"]))
+
+    def _look_up(self, session: Session, issuance_ids: Iterable[str]) -> None:
+        """Learn the projects of these issuances."""
+        if len(self._project_of) > _KEPT_ISSUANCES:
+            self._project_of.clear()
+        for some in in_parts(sorted(set(issuance_ids) - self._project_of.keys())):
+            query = select(Issuance.id, Issuance.warehouse_project_id).where(Issuance.id.in_(some))
+            self._project_of |= {row[0]: row[1] for row in session.execute(query)}
+
+    def _terms_of_project(self, session: Session, project_id: str) -> frozenset[bytes]:
+        terms = self._terms_of.get(project_id)
+        if terms is None:
+            if len(self._terms_of) > _KEPT_PROJECTS:
+                self._terms_of.clear()
+            query = select(SearchProject.terms).where(SearchProject.project_id == project_id)
+            terms = self._terms_of[project_id] = _read_terms(session.scalars(query).one())
+        return terms
+
+    def _settle_labels(
+        self,
+        session: Session,
+        links: Mapping[tuple[str, str], int],
+        labels: Mapping[str, Image],
+        numbers: dict[str, int],
+    ) -> None:
+        """Give units the terms of the labels they got, and take those from them that no label of theirs has now."""
+        now = _labels_as_they_are(session, {label_id for _, label_id in links} | labels.keys())
+        got = defaultdict(list)
+        lost: defaultdict[str, set[bytes]] = defaultdict(set)
+        for (unit_id, label_id), step in links.items():
+            if step > 0:
+                got[label_id].append(unit_id)
+            elif step < 0:
+                old = label_terms(labels[label_id]) if label_id in labels else now[label_id]
+                lost[unit_id] |= old
+        for label_id, before in labels.items():
+            if label_id in now and (old := label_terms(before)) != now[label_id]:
+                query = select(LabelUnit.warehouse_unit_id).where(LabelUnit.label_id == label_id)
+                got[label_id] += (under := list(session.scalars(query)))
+                for unit_id in under:
+                    lost[unit_id] |= old
+        concerned = {unit_id for ids in got.values() for unit_id in ids} | lost.keys()
+        numbers |= _numbers(session, sorted(concerned - numbers.keys()))
+        for unit_id, kept in _label_terms_now(session, list(lost)).items():
+            lost[unit_id] -= kept
+        for unit_id, terms in lost.items():
+            if unit_id in numbers:
+                self._differences.remove(terms, BitMap([numbers[unit_id]]))
+        for label_id, ids in got.items():
+            self._differences.add(now[label_id], BitMap([numbers[unit_id] for unit_id in ids]))
+
+    def _next_unit(self, session: Session) -> int:
+        unit, project = self._last or _last_numbers(session)
+        self._last = (unit + 1, project)
+        return unit + 1
+
+    def _next_project(self, session: Session) -> int:
+        unit, project = self._last or _last_numbers(session)
+        self._last = (unit, project + 1)
+        return project + 1
+
+
+EVERY_PROJECT = next(iter(of_projects([EVERY])))
+_PROJECT_ITSELF = facet_term(Facet.PROJECT, "")
+_HELD_PROJECTS = select(SearchProject.number, SearchProject.project_id, SearchProject.terms)
+
+
+def _last_numbers(session: Session) -> tuple[int, int]:
+    unit, project = session.execute(select(SearchState.last_unit, SearchState.last_project)).one()
+    return int(unit), int(project)
+
+
+def _numbers(session: Session, unit_ids: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in in_parts(unit_ids):
+        query = select(SearchUnit.unit_id, SearchUnit.number).where(SearchUnit.unit_id.in_(some))
+        found |= {row[0]: row[1] for row in session.execute(query)}
+    return found
+
+
+def _projects_as_they_are(
+    session: Session, ids: list[str]
+) -> tuple[dict[str, dict[str, Any]], defaultdict[str, list[dict[str, Any]]]]:
+    """Rows of the projects by id, and of their locations by the project's id."""
+    project, location = table_of(Project), table_of(ProjectLocation)
+    found = session.execute(select(project).where(project.c.id.in_(ids))).mappings()
+    rows = {str(row["id"]): dict(row) for row in found}
+    projects = {one: rows[one] for one in ids if one in rows}
+    locations: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in session.execute(select(location).where(location.c.warehouse_project_id.in_(ids))).mappings():
+        locations[str(row["warehouse_project_id"])].append(dict(row))
+    return projects, locations
+
+
+def _labels_as_they_are(session: Session, ids: Iterable[str]) -> dict[str, frozenset[bytes]]:
+    label = table_of(Label)
+    found: dict[str, frozenset[bytes]] = {}
+    for some in in_parts(sorted(ids)):
+        query = select(label).where(label.c.id.in_(some))
+        found |= {str(row["id"]): label_terms(dict(row)) for row in session.execute(query).mappings()}
+    return found
+
+
+def _label_terms_now(session: Session, unit_ids: list[str]) -> dict[str, set[bytes]]:
+    """The terms that each unit has from its labels; a unit without labels is left out."""
+    links: list[tuple[str, str]] = []
+    for some in in_parts(unit_ids):
+        query = select(LabelUnit.warehouse_unit_id, LabelUnit.label_id).where(LabelUnit.warehouse_unit_id.in_(some))
+        links += [(unit_id, label_id) for unit_id, label_id in session.execute(query)]
+    now = _labels_as_they_are(session, {label_id for _, label_id in links})
+    found: defaultdict[str, set[bytes]] = defaultdict(set)
+    for unit_id, label_id in links:
+        found[unit_id] |= now[label_id]
+    return found
+
+
+def _as_text(terms: Iterable[bytes]) -> str:
+    return "\n".join(sorted(term.hex() for term in terms))
+
+
+def _read_terms(text: str) -> frozenset[bytes]:
+    return frozenset(bytes.fromhex(line) for line in text.splitlines())

@@ -1,0 +1,73 @@
+"""The search index made anew from the records: when a register is older than its index, and whenever it is asked for.
+
+Units and projects get their numbers in the order in which the audit trail saw them come, as they did one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from tokenization_engine.register.model import (
+    AuditEntry,
+    LabelUnit,
+    Project,
+    Record,
+    RegisterState,
+    Unit,
+    table_of,
+)
+from tokenization_engine.register.search_index import SearchIndex
+from tokenization_engine.register.search_model import SearchBitmap, SearchProject, SearchState, SearchUnit
+
+_AT_ONCE = 500
+
+
+def is_behind(session: Session) -> bool:
+    """Whether the index stands at another entry of the audit trail than the register."""
+    state = select(RegisterState.last_entry, SearchState.last_entry).join(SearchState, SearchState.id == 1)
+    written, indexed = session.execute(state).one()
+    return bool(written != indexed)
+
+
+def rebuild(session: Session) -> None:
+    """Make the index anew, in the caller's transaction, which holds off every other writer from here on."""
+    last_entry = session.execute(select(RegisterState.last_entry).with_for_update()).scalar_one()
+    for table in (SearchBitmap, SearchUnit, SearchProject):
+        session.execute(delete(table))
+    session.execute(update(SearchState).values(last_unit=-1, last_project=-1))
+    index = SearchIndex()
+    for kind in (Project, Unit):
+        for ids in _in_order(session, kind):
+            _note(session, index, kind, ids)
+            index.settle(session)
+    index.write(session, last_entry)
+
+
+def _note(session: Session, index: SearchIndex, kind: type[Record], ids: list[str]) -> None:
+    table, link = table_of(kind), table_of(LabelUnit)
+    rows = {row["id"]: row for row in session.execute(select(table).where(table.c.id.in_(ids))).mappings()}
+    for record_id in ids:
+        if record_id in rows:
+            index.note(kind.kind, record_id, None, dict(rows[record_id]))
+    if kind is Unit:
+        for row in session.execute(select(link).where(link.c.warehouse_unit_id.in_(ids))).mappings():
+            index.note(LabelUnit.kind, row["id"], None, dict(row))
+
+
+def _in_order(session: Session, kind: type[Record]) -> Iterator[list[str]]:
+    """Ids of the records of that kind in the order in which they came, some at a time."""
+    entry = table_of(AuditEntry)
+    gone: dict[str, int] = {}
+    deletions = select(entry.c.record_id, entry.c.sequence).where(entry.c.kind == kind.kind, entry.c.after.is_(None))
+    for record_id, sequence in session.execute(deletions):
+        gone[record_id] = max(sequence, gone.get(record_id, 0))
+    query = select(entry.c.sequence, entry.c.record_id).where(entry.c.kind == kind.kind, entry.c.before.is_(None))
+    last = 0
+    while rows := session.execute(
+        query.where(entry.c.sequence > last).order_by(entry.c.sequence).limit(_AT_ONCE)
+    ).all():
+        last = rows[-1].sequence
+        yield [row.record_id for row in rows if row.sequence > gone.get(row.record_id, 0)]

@@ -1,0 +1,193 @@
+"""The terms under which units and projects stand in the search index: values of fields, and words of texts.
+
+A term is its kind, a zero byte and a text in UTF-8, so that every database compares terms alike, byte by byte. Words
+are compared without case and accents. The words of a unit, of its project and of its labels are kept apart: each can
+change without asking what the others say.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final
+
+from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
+
+MAX_WORD = 40
+"""Characters of a word that count."""
+
+MAX_WORDS = 400
+"""Words of one record that are searched."""
+
+BEGINNINGS: Final = (2, 3, 4, 5, 6)
+"""Lengths of the beginnings of a word that are terms of their own; a longer beginning belongs to few words."""
+
+EVERY: Final = b"every\x00"
+"""The term that all have."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+class Facet(Enum):
+    """A field whose values are terms. The values of country, methodology and below are those of the unit's project."""
+
+    VINTAGE_YEAR = "vintage_year"
+    UNIT_TYPE = "unit_type"
+    UNIT_STATUS = "unit_status"
+    OWNER_COUNTRY = "country_jurisdiction_of_owner"
+    DECLARATION = "corresponding_adjustment_declaration"
+    ADJUSTMENT = "corresponding_adjustment_status"
+    MARKETPLACE = "marketplace"
+    SERIES = "series"
+    TOKENIZED = "tokenized"
+    MARKED = "marked"
+    LABEL = "label"
+    LABEL_TYPE = "label_type"
+    PROJECT = "project"
+    COUNTRY = "country"
+    METHODOLOGY = "methodology"
+    SECTOR = "sector"
+    PROJECT_TYPE = "project_type"
+    PROJECT_STATUS = "project_status"
+    COVERED_BY_NDC = "covered_by_ndc"
+    CURRENT_REGISTRY = "current_registry"
+    REGISTRY_OF_ORIGIN = "registry_of_origin"
+    PROJECT_KEY = "project_key"
+    DEVELOPER = "project_developer"
+
+
+class Words(Enum):
+    """Whose words they are."""
+
+    UNIT = "u"
+    PROJECT = "p"
+    LABEL = "l"
+
+
+_UNIT_FACETS = (
+    Facet.VINTAGE_YEAR,
+    Facet.UNIT_TYPE,
+    Facet.UNIT_STATUS,
+    Facet.OWNER_COUNTRY,
+    Facet.DECLARATION,
+    Facet.ADJUSTMENT,
+    Facet.MARKETPLACE,
+    Facet.SERIES,
+)
+_UNIT_TEXTS = ("series", "unit_owner", "in_country_jurisdiction_of_owner", "unit_tags", "unit_status_reason")
+_UNIT_COLUMNS = (*(facet.value for facet in _UNIT_FACETS), *_UNIT_TEXTS[1:])
+_PROJECT_FACETS = (
+    Facet.SECTOR,
+    Facet.PROJECT_TYPE,
+    Facet.PROJECT_STATUS,
+    Facet.COVERED_BY_NDC,
+    Facet.CURRENT_REGISTRY,
+    Facet.REGISTRY_OF_ORIGIN,
+    Facet.DEVELOPER,
+)
+_PROJECT_TEXTS = (
+    "project_name",
+    "project_id",
+    "origin_project_id",
+    "project_developer",
+    "program",
+    "sector",
+    "project_type",
+    "methodology",
+    "methodology2",
+    "project_tags",
+    "local_name",
+    "description",
+)
+_LOCATION_TEXTS = ("country", "in_country_region", "geographic_identifier")
+
+
+def facet_term(facet: Facet, value: object) -> bytes:
+    """The term of one value of a field."""
+    return f"{facet.value}\x00{value}".encode()
+
+
+def word_terms(words: Words, word: str) -> list[bytes]:
+    """The terms of one word: itself, and its beginnings."""
+    beginnings = (f"b{words.value}\x00{word[:length]}" for length in BEGINNINGS if length <= len(word))
+    return [word_term(words, word), *(one.encode() for one in beginnings)]
+
+
+def word_term(words: Words, word: str) -> bytes:
+    """The term of a whole word."""
+    return f"w{words.value}\x00{word}".encode()
+
+
+def beginning_term(words: Words, beginning: str) -> bytes:
+    """The term of all words that begin so; `beginning` has one of the lengths of `BEGINNINGS`."""
+    return f"b{words.value}\x00{beginning}".encode()
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in order, each once: letters and digits, without case, accents and vowel marks."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
+    return list(dict.fromkeys(word[:MAX_WORD] for word in _WORD.findall(plain)))
+
+
+def unit_terms(row: Mapping[str, Any]) -> frozenset[bytes]:
+    """The unit's own terms, from its row or its image in the audit trail."""
+    values = tuple(row[column] for column in _UNIT_COLUMNS)
+    return _unit_terms(values, row["asset_id"] is not None, row["marketplace_identifier"] is not None)
+
+
+def project_terms(project: Mapping[str, Any], locations: Iterable[Mapping[str, Any]]) -> frozenset[bytes]:
+    """The terms that a project gives itself and its units, from its row and those of its locations."""
+    locations = list(locations)
+    terms = {facet_term(facet, project[facet.value]) for facet in _PROJECT_FACETS}
+    names = (project["methodology"], project["methodology2"])
+    terms |= {facet_term(Facet.METHODOLOGY, name) for name in names if name is not None}
+    terms |= {facet_term(Facet.COUNTRY, location["country"]) for location in locations}
+    terms |= {facet_term(Facet.PROJECT, project["id"]), facet_term(Facet.PROJECT_KEY, project["project_id"])}
+    if project["local_name"] is not None:
+        terms.add(facet_term(Facet.PROJECT_KEY, project["local_name"]))
+    texts = [project[name] for name in _PROJECT_TEXTS[:-1]]
+    texts += [location[name] for location in locations for name in _LOCATION_TEXTS]
+    return frozenset(terms) | _of_texts(Words.PROJECT, (*texts, project["description"]))
+
+
+def label_terms(label: Mapping[str, Any]) -> frozenset[bytes]:
+    """The terms that a label gives the units under it, from its row or image."""
+    terms = {facet_term(Facet.LABEL, label["label"]), facet_term(Facet.LABEL_TYPE, label["label_type"])}
+    return frozenset(terms) | _of_texts(Words.LABEL, (label["label"], label["label_type"]))
+
+
+@lru_cache(maxsize=20_000)
+def _unit_terms(values: tuple[Any, ...], is_token: bool, is_marked: bool) -> frozenset[bytes]:
+    row = dict(zip(_UNIT_COLUMNS, values, strict=True))
+    terms = {EVERY}
+    terms |= {facet_term(facet, row[facet.value]) for facet in _UNIT_FACETS if row[facet.value] is not None}
+    lives = is_token and row["marketplace"] == TOKENIZED_ON_CHIA
+    terms |= {facet_term(Facet.TOKENIZED, "yes" if lives else "no")}
+    terms |= {facet_term(Facet.MARKED, "yes" if is_marked else "no")}
+    return frozenset(terms) | _of_texts(Words.UNIT, tuple(row[name] for name in _UNIT_TEXTS))
+
+
+def _of_texts(words: Words, texts: tuple[str | None, ...]) -> frozenset[bytes]:
+    found = dict.fromkeys(word for text in texts if text for word in words_of(text))
+    return frozenset(term for word in list(found)[:MAX_WORDS] for term in word_terms(words, word))
+
+
+def of_projects(terms: Iterable[bytes]) -> list[bytes]:
+    """The same terms, as they stand for projects: their numbers are others than the units'."""
+    return [b"project:" + term for term in terms]
+
+
+@lru_cache(maxsize=20_000)
+def count_terms(count: int) -> frozenset[bytes]:
+    """A term for each binary digit of a number of units: the units of any set add up from the sizes of 63 of its
+    parts.
+    """
+    return frozenset(count_term(digit) for digit in range(count.bit_length()) if count >> digit & 1)
+
+
+def count_term(digit: int) -> bytes:
+    """The term of the units whose count has that binary digit (0 is the lowest)."""
+    return f"count\x00{digit:02d}".encode()
