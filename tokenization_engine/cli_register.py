@@ -13,8 +13,8 @@ from chain.config import load_settings
 from chain.console import Output, output_option, working
 from puzzles.units import AssetId
 from tokenization_engine.cli_options import FILE, filter_options
+from tokenization_engine.cli_problems import import_any, is_workbook, telling_problems
 from tokenization_engine.errors import NotInRegister
-from tokenization_engine.register.imports import import_file
 from tokenization_engine.register.intake import Written
 from tokenization_engine.register.queries import MAX_PAGE, UnitFilter, find_unit, list_units
 from tokenization_engine.register.store import Register
@@ -49,18 +49,24 @@ class _OnlyChecking(Exception):  # not an error: it undoes what a dry run wrote
 
 @click.command("import")
 @click.argument("file", type=FILE)
-@click.option("--dry-run", is_flag=True, help="Check the file, import nothing.")
+@click.option("--dry-run", is_flag=True, help="Check the file, import nothing, and show every problem by its place.")
+@click.option("--marked", type=FILE, help="Where to write a copy of an XLSX FILE with the problems marked.")
+@click.option("--comment", help="Why, for the audit trail.")
+@click.option("--author", help="Who, for the audit trail; the engine's setting if not given.")
 @output_option
-def import_command(out: Output, file: Path, dry_run: bool) -> None:
-    """Import projects, issuances and units from a JSON or CSV FILE: all of it, or nothing."""
+def import_command(
+    out: Output, file: Path, *, dry_run: bool, marked: Path | None, comment: str | None, author: str | None
+) -> None:
+    """Import projects, issuances and units from an XLSX, CSV or JSON FILE: all of it, or nothing."""
     found: list[Written] = []
     with (
-        opened_register() as (register, author),
-        working(f"reading {file.name}"),
+        opened_register() as (register, writer),
+        working(f"reading {file.name}", total=100 if is_workbook(file) else None) as progress,
+        telling_problems(out, file, is_dry_run=dry_run, marked=marked),
         suppress(_OnlyChecking),
-        register.writing(author) as session,
+        register.writing(author or writer, comment=comment) as session,
     ):
-        found.append(import_file(session, file))
+        found.append(import_any(session, file, progress=progress))
         if dry_run:
             raise _OnlyChecking
     (result,) = found

@@ -4,6 +4,7 @@ EngineError
 |-- RegisterError          the register refuses, and nothing was written
 |   |-- RecordInvalid      a record that breaks the rules of the data model, with every problem named
 |   |   `-- ImportRefused  a file of records of which at least one does
+|   |-- ExportFailed       an export that cannot be written, or not in that format
 |   |-- NotInRegister      a project, issuance, label or unit that the register does not hold
 |   |-- SerialsOverlap     a unit block that shares serials with one the register holds
 |   |-- QuantityExceeded   more units than their issuance or label admits
@@ -16,7 +17,9 @@ EngineError
 |   |-- AlreadyTokenized   a unit whose serials were tokenized before, as another token
 |   |-- RangeRefused       a serial range that is not, or not wholly, the register's to retire or take back
 |   |-- EventMismatch      a chain event under a coin id that was applied before with other contents
-|   `-- UndoRefused        a chain event that cannot be taken back while later changes stand on it
+|   |-- UndoRefused        a chain event that cannot be taken back while later changes stand on it
+|   |-- BackupInvalid      a backup that is none, was cut or changed, or cannot be written
+|   `-- RestoreRefused     a database that holds a register already, or a program of another schema made its tables
 |-- RegistryError          the registry on chain cannot be used as asked
 |   |-- NotARegistry       the id is not that of a registry of ours on this chain
 |   |-- NoRegistry         this engine has no registry yet
@@ -99,6 +102,10 @@ class ImportRefused(RecordInvalid):
         super().__init__(problems, headline=f"nothing was imported from {source}, {count}")
 
 
+class ExportFailed(RegisterError):
+    """An export that cannot be written where it was asked for, or not in that format."""
+
+
 class NotInRegister(RegisterError):
     """A project, issuance, label or unit that the register does not hold."""
 
@@ -149,6 +156,14 @@ class EventMismatch(RegisterError):
 
 class UndoRefused(RegisterError):
     """A chain event that cannot be taken back while later changes stand on it."""
+
+
+class BackupInvalid(RegisterError):
+    """A backup file that is none, was cut or changed, does not fit the database, or cannot be written."""
+
+
+class RestoreRefused(RegisterError):
+    """A database into which no backup is restored: it holds a register already, or tables of another schema."""
 
 
 class RegistryError(EngineError):

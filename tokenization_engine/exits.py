@@ -7,9 +7,11 @@ from climate_wallet.exits import EXIT_CODES as WALLET_EXIT_CODES
 from climate_wallet.exits import INPUT, KEYS, REFUSED, UNREACHABLE
 from puzzles.errors import SerialsTaken
 from tokenization_engine.errors import (
+    BackupInvalid,
     ApiKeyInvalid,
     CadtDown,
     EngineError,
+    ExportFailed,
     JobNotFound,
     NotARegistry,
     NothingToDo,
@@ -27,8 +29,10 @@ from tokenization_engine.errors import (
 EXIT_CODES: ExitCodes = {
     **WALLET_EXIT_CODES,
     EngineError: REFUSED,
+    BackupInvalid: INPUT,
     ApiKeyInvalid: INPUT,
     CadtDown: UNREACHABLE,
+    ExportFailed: INPUT,
     JobNotFound: INPUT,
     NotARegistry: INPUT,
     NotInRegister: INPUT,

@@ -1,0 +1,1 @@
+"""Spreadsheets as the way in and out for people: CAD Trust's XLSX and CSV, a template, exports."""
