@@ -121,15 +121,39 @@ def open_database(url: str, migrations: str, *, is_made: bool = True) -> Engine:
     if not is_made and file is not None and not file.exists():
         engine.dispose()
         raise StoreUnreadable(f"there is no database {file}: name the one that its own program made")
-    if file is not None:
-        _make_private(file)
     try:
-        with errors_in_words(engine.url), _write_engine(engine).begin() as connection:
-            _bring_up_to_date(connection, migrations)
+        with building(engine) as connection:
+            bring_up_to_date(connection, migrations)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+@contextmanager
+def built_database(url: str) -> Iterator[Connection]:
+    """A connection to the database at `url` in whose one transaction its tables are made and filled, or nothing is.
+
+    Raises StoreUnreadable or StoreBusy; no other program changes a schema meanwhile.
+    """
+    engine = _create_engine(url)
+    try:
+        with building(engine) as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def building(engine: Engine) -> Iterator[Connection]:
+    """A connection in one transaction that may change the schema, alone."""
+    file = file_of(engine.url)
+    if file is not None:
+        _make_private(file)
+    with errors_in_words(engine.url), _write_engine(engine).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        yield connection
 
 
 def password_of(url: str) -> str | None:
@@ -143,8 +167,11 @@ def password_of(url: str) -> str | None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """A session that only reads; whatever it changed by mistake is rolled back at its end."""
-    with errors_in_words(engine.url), Session(engine, autoflush=False) as session:
+    """A session that only reads, all of it of one moment; whatever it changed by mistake is rolled back at its end.
+
+    On SQLite every transaction is so; PostgreSQL is asked for it.
+    """
+    with errors_in_words(engine.url), Session(_read_engine(engine), autoflush=False) as session:
         yield session
 
 
@@ -256,22 +283,39 @@ def _on_sqlite_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
 
 
+def _read_engine(engine: Engine) -> Engine:
+    is_sqlite = engine.dialect.name == "sqlite"
+    return engine if is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
+
+
 def _write_engine(engine: Engine) -> Engine:
     return engine.execution_options(is_writer=True)
 
 
-def _bring_up_to_date(connection: Connection, migrations: str) -> None:
-    """Alembic is loaded only if the newest script is not the one that the schema says it has."""
-    version_table = f"{migrations.partition('.')[0]}_schema"
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-    current = None
-    if inspect(connection).has_table(version_table):
-        current = connection.execute(select(column("version_num")).select_from(table(version_table))).scalar()
-    if current is None or current[:4] != newest_script(migrations):
+def version_table(migrations: str) -> str:
+    """The table in which a program keeps the version of its schema."""
+    return f"{migrations.partition('.')[0]}_schema"
+
+
+def schema_of(connection: Connection, migrations: str) -> str | None:
+    """The revision of the schema that the package `migrations` made; None if it made none here."""
+    name = version_table(migrations)
+    if not inspect(connection).has_table(name):
+        return None
+    found = connection.execute(select(column("version_num")).select_from(table(name))).scalar()
+    return None if found is None else str(found)
+
+
+def bring_up_to_date(connection: Connection, migrations: str, *, revision: str | None = None) -> None:
+    """Bring the schema to that revision, or to the newest; Alembic is loaded only if it is not there yet.
+
+    Raises StoreTooNew for a schema, or a revision asked for, that this program does not know.
+    """
+    current = schema_of(connection, migrations)
+    if current is None or (current[:4] != newest_script(migrations) if revision is None else current != revision):
         from chain.migrate import upgrade  # noqa: PLC0415 - Alembic takes longer to load than a command to run
 
-        upgrade(connection, migrations, version_table=version_table, current=current)
+        upgrade(connection, migrations, version_table=version_table(migrations), current=current, target=revision)
 
 
 def newest_script(migrations: str) -> str:

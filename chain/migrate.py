@@ -7,28 +7,31 @@ from importlib import resources
 from alembic import command, context
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 
 from chain.errors import StoreTooNew
 
 
-def upgrade(connection: Connection, migrations: str, *, version_table: str, current: str | None) -> None:
-    """Run the scripts of the package `migrations` that follow the schema `current`; raises StoreTooNew."""
+def upgrade(
+    connection: Connection, migrations: str, *, version_table: str, current: str | None, target: str | None = None
+) -> None:
+    """Run the scripts of the package `migrations` that follow the schema `current`, up to `target`, or all.
+
+    Raises StoreTooNew for a revision that is none of its.
+    """
     config = Config()
     config.set_main_option("script_location", str(resources.files(migrations)).replace("%", "%%"))
     config.attributes["connection"] = connection
     config.attributes["version_table"] = version_table
-    if current is not None:
-        try:
-            ScriptDirectory.from_config(config).get_revision(current)
-        except CommandError as error:
+    scripts = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    for revision in (current, target):
+        if revision is not None and revision not in scripts:
             raise StoreTooNew(
                 f"the database {connection.engine.url.render_as_string(hide_password=True)} was written by a newer "
-                f"version of {migrations.partition('.')[0]} (schema {current}, which this one does not know): "
+                f"version of {migrations.partition('.')[0]} (schema {revision[:40]}, which this one does not know): "
                 "install that version"
-            ) from error
-    command.upgrade(config, "head")
+            )
+    command.upgrade(config, target or "head")
 
 
 def run_migrations() -> None:

@@ -23,6 +23,7 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import make_url
 
 _SERVER_USER = "nobody"
 _START_SECONDS = 30
@@ -42,11 +43,14 @@ class PostgresServer:
         """The URL of one of its databases, as a setting of ours takes it."""
         return f"postgresql://postgres@/{database}?host={self._folder}"
 
-    def new_database(self) -> str:
-        """The URL of a new, empty database."""
+    def new_database(self, like: str | None = None) -> str:
+        """The URL of a new database: empty, or a copy of the one at the URL `like`, which nobody may be using."""
         name = f"t{uuid4().hex}"
+        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if like is not None:
+            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(str(make_url(like).database)))
         with self.admin() as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(statement)
         return self.url(name)
 
     @contextmanager

@@ -48,6 +48,16 @@ for name, place, sentence in (
         "Stage changes of the register's records, compare, commit; prove its audit trail.",
     ),
     ("api-keys", "cli_keys:keys", "The keys to the HTTP API: make, list, revoke."),
+    (
+        "backup",
+        "cli_backup:backup_command",
+        "Write register and journal, as they are at this moment, into a new FILE; work goes on meanwhile.",
+    ),
+    (
+        "restore",
+        "cli_backup:restore_command",
+        "Restore a backup FILE into the database, which must be empty; it counts only once the register is proven.",
+    ),
     ("status", "cli_jobs:status", "What is under way, by the journal; `resume` looks at the chain and goes on."),
     ("cancel", "cli_jobs:cancel", "Drop a job of which nothing is signed yet."),
     ("address", "cli_chain:address", "The address that pays for everything, and what it holds."),

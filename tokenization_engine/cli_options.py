@@ -12,7 +12,7 @@ from chain.config import load_settings
 from climate_wallet.amounts import parse_xch
 from climate_wallet.errors import AmountError
 from puzzles.units import LauncherId, Mojos
-from tokenization_engine.errors import NotARegistry
+from tokenization_engine.errors import NotARegistry, NothingToDo
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 """A file named in an argument or option."""
@@ -80,3 +80,14 @@ def read_registry_id(text: str) -> LauncherId:
     if match is None:
         raise NotARegistry(f"{text[:100]!r} is not the id of a registry: expected 0x and 64 hex digits")
     return LauncherId(bytes.fromhex(match[1]))
+
+
+def read_hash(text: object) -> bytes:
+    """The 32 bytes of a record's version or a trail's head, 0x and 64 hex digits; raises NothingToDo for another."""
+    try:
+        data = bytes.fromhex(str(text).strip().removeprefix("0x"))
+    except ValueError:
+        data = b""
+    if len(data) != 32:
+        raise NothingToDo(f"{str(text)[:100]!r} is no hash of a record or a trail: expected 0x and 64 hex digits")
+    return data

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chain.console import Output, output_option, working
-from tokenization_engine.cli_options import FILE
+from tokenization_engine.cli_options import FILE, read_hash
 from tokenization_engine.cli_register import opened_register
 from tokenization_engine.errors import NothingToDo, TrailBroken
 from tokenization_engine.register.audit import Change
@@ -169,7 +169,7 @@ def history_command(out: Output, name: str, is_project: bool) -> None:
 @output_option
 def verify_command(out: Output, noted: str | None) -> None:
     """Prove the audit trail unbroken, and every row what its last entry says."""
-    head = None if noted is None else _hash(noted)
+    head = None if noted is None else read_hash(noted)
     with opened_register() as (opened, _), working("walking the audit trail"), opened.reading() as session:
         proof = verify(session, noted=head)
     if not proof.holds:
@@ -234,20 +234,10 @@ def _stage_file(session: Session, file: Path) -> Iterable[Staged]:
 
 def _stage_row(session: Session, table: Table, row: Row) -> Staged:
     raw = {name: value for name, value in row.items() if name != VERSION}
-    version = _hash(row[VERSION]) if row.get(VERSION) else None
+    version = read_hash(row[VERSION]) if row.get(VERSION) else None
     record_id = raw.get(table.kind.id_name)
     is_held = isinstance(record_id, str) and session.get(table.kind, record_id) is not None
     return stage_update(session, table, raw, version=version) if is_held else stage_insert(session, table, raw)
-
-
-def _hash(text: object) -> bytes:
-    try:
-        data = bytes.fromhex(str(text).strip().removeprefix("0x"))
-    except ValueError:
-        data = b""
-    if len(data) != 32:
-        raise NothingToDo(f"{str(text)[:100]!r} is no hash of a record or a trail: expected 0x and 64 hex digits")
-    return data
 
 
 def _what(staged: Staged) -> str:

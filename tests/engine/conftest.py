@@ -14,6 +14,7 @@ from chain.settings import NodeSettings
 from climate_wallet.keys import KeyStore
 from puzzles.units import LauncherId, Mojos
 from sim.local_chain import LocalChain
+from tests.engine.databases import Databases
 from tests.engine.people import COLD_WORDS, HOT_KEYS, HOT_WORDS, cold_keys
 from tokenization_engine import create, work
 from tokenization_engine.app import Wiring
@@ -22,6 +23,12 @@ from tokenization_engine.register.store import Register
 from tokenization_engine.settings import EngineSettings
 
 FUNDS = Mojos(10**12)
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    """Databases and registers in SQLite and PostgreSQL."""
+    return Databases(tmp_path_factory.mktemp("databases"), lambda: request.getfixturevalue("postgres"))
 
 
 @pytest.fixture

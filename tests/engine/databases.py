@@ -1,0 +1,41 @@
+"""Registers and databases of either kind, for tests of what must hold on both."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from tests.postgres import PostgresServer
+from tokenization_engine.register.store import Register
+
+DATABASES = ("sqlite", "postgresql")
+
+
+class Databases:
+    """Databases by kind; what takes long to make is made once and copied. The server is started when first asked."""
+
+    def __init__(self, folder: Path, server: Callable[[], PostgresServer]) -> None:
+        self._folder = folder
+        self._server = server
+        self._registers: dict[str, str] = {}
+
+    def new(self, kind: str) -> str:
+        """The URL of a new, empty database."""
+        return f"sqlite:///{self._folder}/{uuid4().hex}.sqlite" if kind == "sqlite" else self._server().new_database()
+
+    def copy(self, url: str) -> str:
+        """The URL of a copy of the database at `url`, which nobody may be using."""
+        if not url.startswith("sqlite:"):
+            return self._server().new_database(like=url)
+        other = self.new("sqlite")
+        shutil.copy(url.removeprefix("sqlite:///"), other.removeprefix("sqlite:///"))
+        return other
+
+    def register(self, kind: str) -> str:
+        """The URL of a database with the tables of a register, and nothing in them."""
+        if kind not in self._registers:
+            self._registers[kind] = self.new(kind)
+            Register.open(self._registers[kind]).close()
+        return self.copy(self._registers[kind])
