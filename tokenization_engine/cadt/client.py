@@ -165,13 +165,28 @@ async def opened_client(
 
 
 _NO_JSON = object()
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
+_UNFIT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def _read_json(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant)
+        return _cleaned(value) if _UNFIT_ESCAPE.search(body) else value
     except (ValueError, RecursionError):
         return _NO_JSON
+
+
+def _cleaned(value: Any) -> Any:
+    """The value without what no database holds in a text: NUL, and halves of characters."""
+    match value:
+        case str():
+            return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", value)
+        case list():
+            return [_cleaned(one) for one in value]
+        case dict():
+            return {_cleaned(name): _cleaned(one) for name, one in value.items()}
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from chain import patience
+from chain.config import load_settings
 from tests.engine.cadt.samples import LABEL, SERIES, fork_unit, project, unit
 from tests.engine.cadt.stand_in import StandIn, serving
 from tests.engine.register.conftest import empty_register, register
@@ -35,6 +37,12 @@ class Desk:
         return await link.publish_now(self.settings, self.register, with_staged=with_staged)
 
 
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a server that put us off."""
+    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.001)
+
+
 @pytest.fixture(params=["upstream", "fork"])
 def server(request: pytest.FixtureRequest) -> StandIn:
     """A server of either dialect, with a project and one labelled unit of serials 1 to 100."""
@@ -48,7 +56,7 @@ def server(request: pytest.FixtureRequest) -> StandIn:
 @pytest.fixture
 async def desk(server: StandIn, register: Register, tmp_path: Path) -> AsyncIterator[Desk]:
     async with serving(server) as url:
-        settings = EngineSettings(
-            register_url=url, author="admin", confirmations=2, poll_seconds=0.001, wait_seconds=5, home=tmp_path
+        settings = load_settings(
+            EngineSettings, register_url=url, author="admin", poll_seconds=0.001, wait_seconds=5, home=tmp_path
         )
         yield Desk(server=server, register=register, settings=settings, series="0" if server.is_fork else SERIES)

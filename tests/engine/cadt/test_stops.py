@@ -71,7 +71,7 @@ async def test_publication_runs_to_its_end_undisturbed(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("is_answered", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", some(range(1, 45), 7))
+@pytest.mark.parametrize("number", some(range(1, 45), 12))
 async def test_publication_killed_at_any_request_is_finished_by_the_next(
     desk: Desk, number: int, is_answered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +100,7 @@ async def test_publication_killed_at_any_request_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("fault", ["drop before", "drop after", "500", "html"])
-@pytest.mark.parametrize("number", some(range(1, 45), 13))
+@pytest.mark.parametrize("number", some(range(1, 45), 23))
 async def test_publication_survives_a_server_that_fails_once(desk: Desk, number: int, fault: str) -> None:
     begun = await prepared(desk)
     desk.server.fault = fault_at(begun + number, fault)
