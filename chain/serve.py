@@ -23,6 +23,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from chain.door import Door
 from chain.errors import RequestError, ServeError
+from chain.garbage import collected_by_the_loop
 from chain.health import Checks, report
 from chain.metrics import CONTENT_TYPE, Metrics
 from chain.stop import told_to_stop
@@ -293,10 +294,11 @@ async def serve_until_stopped(
     with told_to_stop() if stopped is None else nullcontext(stopped) as told:
         if told.is_set():
             return
-        served = await open_door(app, door)
-        try:
-            ready(served.url)
-            await told.wait()
-            log.info("told to stop: requests under way may end, another signal ends the program at once")
-        finally:
-            await served.close()
+        async with collected_by_the_loop():
+            served = await open_door(app, door)
+            try:
+                ready(served.url)
+                await told.wait()
+                log.info("told to stop: requests under way may end, another signal ends the program at once")
+            finally:
+                await served.close()

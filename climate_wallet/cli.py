@@ -33,7 +33,11 @@ def main(ctx: click.Context, home: Path | None, port: int | None, signer: str | 
 
 for name, place, sentence in (
     ("start", "cli_start:start", "Run the wallet's daemon until it is stopped."),
-    ("doctor", "cli_doctor:doctor", "Look at node, keychain, database, balance and daemon, and say what to do."),
+    (
+        "doctor",
+        "cli_doctor:doctor",
+        "Look at node, keychain, database, balance and daemon, and say what to do; exit code 10 if a check failed.",
+    ),
     ("keys", "cli_keys:keys", "Create, restore, list and delete keys in Chia's keychain (CHIA_KEYS_ROOT)."),
     ("registry", "cli_registries:registry", "The registries this wallet trusts, by their ids."),
     ("status", "cli_look:status", "Which key, locked or not, and how far the wallet has read the chain."),

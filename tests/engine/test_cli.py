@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import Coroutine, Iterator
@@ -15,6 +16,7 @@ import pytest
 from chia.util.keychain import set_keys_root_path
 from click.testing import CliRunner, Result
 
+from chain.garbage import collected_here
 from chain.network import MAINNET
 from chain.node import Node, Peak
 from climate_wallet.keys import KeyStore
@@ -120,9 +122,10 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town() -> Iterator[Town]:
-    town = Town()
-    yield town
-    town.close()
+    with collected_here():  # not by the chain's thread, which may not drop the commands' CLVM values
+        town = Town()
+        yield town
+        town.close()
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +160,7 @@ def shell_in(folder: Path, town: Town) -> Shell:
 def shell(town: Town, tmp_path: Path) -> Iterator[Shell]:
     yield shell_in(tmp_path, town)
     town.farm(2)
+    gc.collect(1)
 
 
 def open_up(shell: Shell) -> Shell:
@@ -268,6 +272,9 @@ def test_several_governors_get_a_cold_singleton(shell: Shell, farming: None) -> 
     assert made["job"]["state"] == "confirmed"
     governor = (shell.json("registry", "show"))["governor"]
     assert (governor["kind"], governor["threshold"], len(governor["public_keys"])) == ("custody", 2, 3)
+    shown = shell.run("registry", "show").stdout.split("governor: ")[1].splitlines()
+    assert shown[0].startswith("2 of 3 keys, in the singleton 0x")
+    assert shown[1:4] == [f"  {key}" for key in governor["public_keys"]]
     shell.json(
         "registry",
         "open",

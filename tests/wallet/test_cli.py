@@ -22,6 +22,7 @@ from click.testing import CliRunner
 import climate_wallet.app  # noqa: F401 - commands run in threads, and what chia makes on import must not be made there
 from chain.database import open_database
 from chain.door import make_token
+from chain.garbage import collected_here
 from chain.network import MAINNET, SIMULATOR0
 from climate_wallet.amounts import parse_xch
 from climate_wallet.book import open_book
@@ -89,7 +90,8 @@ class Terminal:
         KeyringWrapper.cleanup_shared_instance()
         set_keys_root_path(self.home / "keys")
         runner = CliRunner(env=self.environment)
-        result = await asyncio.to_thread(runner.invoke, main, list(args), input=stdin)
+        with collected_here():  # not by the command's thread, which may not drop the chain's CLVM values
+            result = await asyncio.to_thread(runner.invoke, main, list(args), input=stdin)
         assert "Traceback" not in result.stderr
         return Ran(result.exit_code, result.stdout, result.stderr)
 
