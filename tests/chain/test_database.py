@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Engine, MetaData, String, Table, insert, select, text
+from sqlalchemy import Column, Engine, MetaData, String, Table, create_engine, insert, select, text
 from sqlalchemy.exc import StatementError
 
 from chain import database
-from chain.database import Hash32, Timestamp, Uint64, newest_script, open_database, reading, writing
+from chain.database import Hash32, Timestamp, Uint64, bring_up_to_date, newest_script, open_database, reading, writing
 from chain.errors import StoreBusy, StoreTooNew, StoreUnreadable
 
 MIGRATIONS = "tokenization_engine.migrations"
@@ -132,15 +132,18 @@ def test_scripts_file_and_revision_begin_with_the_same_number(tmp_path: Path, pr
     opened.dispose()
 
 
-def test_older_schema_is_brought_up_to_date(engine: Engine) -> None:
-    with writing(engine) as session:
-        for name in ("job_issues", "jobs", "registry_spends", "registry_owners", "registries"):
-            session.execute(text(f"DROP TABLE {name}"))
-        session.execute(text("UPDATE tokenization_engine_schema SET version_num = '0001_register'"))
-    again = open_database(str(engine.url), MIGRATIONS)
-    with reading(again) as session:
-        assert session.scalar(text("SELECT version_num FROM tokenization_engine_schema")) == "0002_journal"
-    again.dispose()
+def test_older_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/older.sqlite"
+    older = create_engine(url)
+    with older.begin() as connection:
+        bring_up_to_date(connection, MIGRATIONS, revision="0001_register")
+        assert connection.scalar(text("SELECT version_num FROM tokenization_engine_schema")) == "0001_register"
+    older.dispose()
+    opened = open_database(url, MIGRATIONS)
+    with reading(opened) as session:
+        revision = session.scalar(text("SELECT version_num FROM tokenization_engine_schema"))
+    assert str(revision)[:4] == newest_script(MIGRATIONS) > "0001"
+    opened.dispose()
 
 
 def test_program_refuses_a_database_that_a_newer_one_wrote(engine: Engine) -> None:
