@@ -40,7 +40,7 @@ TYPICAL_COST = 60_000_000
 FEW_OPERATIONS = 10
 """Below so many operations at the present fee it is time to send XCH."""
 
-CREATE_KEY = "create or restore one with climate-wallet keys"
+CREATE_KEY = "create one with `keys create`, or `keys restore` it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,12 +117,12 @@ def _key(store: KeyStore, fingerprint: int | None) -> Found:
         return failed("key", "the keychain holds no key", CREATE_KEY)
     if fingerprint is None:
         names = ", ".join(map(str, sorted(signing)))
-        return failed("key", f"the keychain holds {len(signing)} keys ({names})", "choose one by its fingerprint")
+        return failed("key", f"the keychain holds {len(signing)} keys ({names})", "choose one with --fingerprint")
     if fingerprint in signing:
         return ok("key", f"{fingerprint}")
     if fingerprint in watching:
         only = f"only the public part of {fingerprint} is here: it watches and cannot sign"
-        return failed("key", only, "restore its words with climate-wallet keys restore")
+        return failed("key", only, "restore its words with `keys restore`")
     return failed(
         "key", f"the keychain does not hold {fingerprint}", "restore its words, or choose another fingerprint"
     )

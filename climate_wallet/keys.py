@@ -167,11 +167,13 @@ class KeyStore:
         keys = self.list()
         if fingerprint is None and len(keys) > 1:
             known = ", ".join(str(key.fingerprint) for key in keys)
-            raise KeyNotFound(f"the keychain holds {len(keys)} keys ({known}): choose one by its fingerprint")
+            raise KeyNotFound(f"the keychain holds {len(keys)} keys ({known}): choose one with --fingerprint")
         found = [key for key in keys if fingerprint in (None, key.fingerprint)]
         if not found:
             which = f"the key {fingerprint}" if fingerprint is not None else "any key"
-            raise KeyNotFound(f"the keychain does not hold {which}: create or restore one with climate-wallet keys")
+            raise KeyNotFound(
+                f"the keychain does not hold {which}: create one with `keys create`, or `keys restore` it"
+            )
         return found[0]
 
     def mnemonic(self, fingerprint: int) -> str:

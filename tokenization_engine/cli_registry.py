@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -181,9 +182,21 @@ def _show_registry(out: Output, view: dict[str, Any]) -> None:
             else ", ".join(f"{each['series']} {each['first']} to {each['last']}" for each in issuer["allotment"])
         )
         console.print(f"issuer: {'this engine' if issuer['is_ours'] else 'another key'}, {allotted}")
-        console.print(f"governor: {json.dumps(view['governor'])}")
+        console.print(f"governor: {_governor_in_words(view['governor'])}")
 
     out.show(view, text=draw)
+
+
+def _governor_in_words(governor: Mapping[str, Any]) -> str:
+    match governor["kind"]:
+        case "key":
+            return f"the key {governor['public_key']}"
+        case "custody":
+            keys = governor["public_keys"]
+            listed = "".join(f"\n  {key}" for key in keys)
+            return f"{governor['threshold']} of {len(keys)} keys, in the singleton {governor['launcher_id']}{listed}"
+        case _:
+            return f"known by its puzzle hash only, {governor['puzzle_hash']}"
 
 
 @click.command()

@@ -49,7 +49,7 @@ def keychain(tmp_path: Path) -> Path:
 def test_keychain_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     (found,) = check_keys(tmp_path / "keys", None)
     assert found.verdict is Verdict.FAILED
-    assert "climate-wallet keys" in found.advice
+    assert "keys create" in found.advice
     assert not (tmp_path / "keys").exists()
 
 
@@ -64,7 +64,7 @@ def test_several_keys_need_a_choice(keychain: Path) -> None:
     store = KeyStore(keychain)
     store.restore(COLD_WORDS, "cold")
     store.close()
-    assert by_name(check_keys(keychain, None))["key"].advice == "choose one by its fingerprint"
+    assert by_name(check_keys(keychain, None))["key"].advice == "choose one with --fingerprint"
     assert by_name(check_keys(keychain, HOT))["key"].verdict is Verdict.OK
     missing = by_name(check_keys(keychain, 12345))["key"]
     assert (missing.verdict, missing.found) == (Verdict.FAILED, "the keychain does not hold 12345")

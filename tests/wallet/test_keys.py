@@ -146,7 +146,7 @@ def test_deleted_key_is_gone(keys: KeyStore) -> None:
     keys.delete(FINGERPRINT)
     with pytest.raises(KeyNotFound):
         keys.private_key(FINGERPRINT)
-    with pytest.raises(KeyNotFound, match="create or restore"):
+    with pytest.raises(KeyNotFound, match="keys create"):
         keys.delete(FINGERPRINT)
 
 
