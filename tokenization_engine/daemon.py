@@ -11,6 +11,7 @@ from chain.alone import alone_in
 from chain.config import load_settings
 from chain.database import password_of
 from chain.door import token_for, watch_token_for
+from chain.fees import FeeSettings
 from chain.logs import Hidden, LogSettings, start_logs
 from chain.metrics import Metrics
 from chain.node import connect
@@ -67,7 +68,7 @@ async def serve(
             looking = asyncio.create_task(service.run())
             following = asyncio.create_task(_follow(service))
             try:
-                routes, gate = register_routes(service, settings)
+                routes, gate = register_routes(service, settings, fees=load_settings(FeeSettings))
                 app = engine_app(
                     service,
                     door,

@@ -112,6 +112,7 @@ class ProjectsWanted:
 
     where: tuple[Where, ...] = ()
     ids: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
     has_tokens: bool = False
     text: str | None = None
     order: Order = field(default_factory=Order)
@@ -282,6 +283,9 @@ def _projects(wanted: ProjectsWanted) -> Select[str]:
     query = select(Project.id).where(*(_condition(Project, one) for one in wanted.where))
     if wanted.ids:
         query = query.where(Project.id.in_(wanted.ids))
+    if wanted.countries:
+        sites = select(ProjectLocation.warehouse_project_id).where(ProjectLocation.country.in_(wanted.countries))
+        query = query.where(Project.id.in_(sites))
     if wanted.has_tokens:
         sold = select(Issuance.warehouse_project_id).join(Unit, Unit.issuance_id == Issuance.id)
         query = query.where(Project.id.in_(sold.where(Unit.marketplace_identifier.is_not(None))))

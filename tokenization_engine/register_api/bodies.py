@@ -7,6 +7,7 @@ from typing import Any
 
 from tokenization_engine.errors import Problem, RecordInvalid
 from tokenization_engine.register.model import PROJECT_CHILDREN, Issuance, Label, Project, Record, Unit
+from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 
 _DATES = frozenset({"createdAt", "updatedAt", "timeStaged"})
 _PART = frozenset({"id", "warehouseProjectId", *_DATES})
@@ -37,6 +38,29 @@ def cadt_record(kind: type[Project | Unit], raw: Mapping[str, Any], *, with_id: 
     if problems:
         raise RecordInvalid(problems, headline="the record is refused")
     return {name: value for name, value in raw.items() if name not in _DATES}
+
+
+def token_claims(raw: Mapping[str, Any], place: str = "") -> list[Problem]:
+    """What a new unit says of a token: only the chain can say that, and the engine writes it when it does.
+
+    An import by the registry's admin may bring it, out of an export of ours; no caller of the API may.
+    """
+    found = [
+        Problem(field=name, record=place, reason="is the chain's to say: the engine writes it, so leave it out")
+        for name in ("assetId", "statusCoinId")
+        if raw.get(name) not in (None, "")
+    ]
+    marketplace = raw.get("marketplace")
+    if isinstance(marketplace, str) and marketplace.strip() == TOKENIZED_ON_CHIA:
+        reason = "the engine writes this when the chain shows the token: tokenize the unit"
+        found.append(Problem(field="marketplace", record=place, reason=reason))
+    return found
+
+
+def check_no_claims(kind: type[Project | Unit], raw: Mapping[str, Any]) -> None:
+    """Raise RecordInvalid for a new unit that claims to be a token."""
+    if kind is Unit and (problems := token_claims(raw)):
+        raise RecordInvalid(problems, headline="the record is refused")
 
 
 def _names(kind: type[Record]) -> frozenset[str]:

@@ -22,7 +22,7 @@ from tokenization_engine.register.model import Project, StagedChange, Unit
 from tokenization_engine.register.organizations import find_home, set_home, set_metadata
 from tokenization_engine.register.records import whole_record
 from tokenization_engine.register.staging import Action, Table
-from tokenization_engine.register_api.bodies import cadt_record
+from tokenization_engine.register_api.bodies import cadt_record, check_no_claims
 from tokenization_engine.register_api.core import Api, Call, Route, Style
 from tokenization_engine.register_api.parameters import TableQuery
 from tokenization_engine.register_api.schemas import MESSAGE, object_of, record_schema
@@ -59,6 +59,7 @@ class _Organization(Body):
 def _insert(table: Table, said: str) -> Any:
     async def handle(api: Api, call: Call) -> object:
         record = cadt_record(table.kind, call.body, with_id=False)
+        check_no_claims(table.kind, record)
         staged = await api.write(call, lambda session: staging.stage_insert(session, table, record))
         return {"message": said, "uuid": staged.record_id, "success": True}
 
@@ -90,6 +91,7 @@ def _merged(session: Session, table: Table, record: Mapping[str, Any]) -> dict[s
     record_id = record[table.kind.id_name]
     row = staging.find_staged(session, record_id)
     if row is not None and row.action is Action.INSERT:
+        check_no_claims(table.kind, record)
         return {**row.change[0], **record}
     held = whole_record(find_record(session, table.kind, record_id))
     if table is Table.UNITS:
@@ -122,6 +124,8 @@ async def edit_staged(api: Api, call: Call) -> object:
         if one.action is Action.DELETE:
             raise StagingRefused(f"the deletion of {wanted.uuid} has no record to edit: delete it from staging")
         record = {**rows[0], one.table.kind.id_name: wanted.uuid}
+        if one.action is Action.INSERT:
+            check_no_claims(one.table.kind, record)
         base = session.scalars(select(StagedChange.base_hash).where(StagedChange.record_id == wanted.uuid)).one()
         staging.stage_update(session, one.table, record, version=base)
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from sqlalchemy.orm import Session
 
+from chain.fees import FeeSettings
 from chain.forms import Body
 from chain.json_values import plain
 from tokenization_engine.api_keys import ApiKey, May
@@ -104,13 +105,15 @@ class Route:
 class Api:
     """The register as routes ask it."""
 
-    def __init__(self, service: EngineService) -> None:
-        """Answer from this service's register."""
+    def __init__(self, service: EngineService, *, fees: FeeSettings) -> None:
+        """Answer from this service's register; `fees` bound what a job may pay."""
         self.service = service
+        self.fees = fees
         self.listings = Listings()
+        self.writing = asyncio.Lock()
+        """Held by whoever writes, so that writers queue here and not in the database."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")
-        self._writing = asyncio.Lock()
-        self.batches = asyncio.Semaphore(1)
+        self._large = asyncio.Semaphore(1)
 
     @property
     def register(self) -> Register:
@@ -133,7 +136,7 @@ class Api:
             with self.register.writing(call.caller.name, comment=shortened(comment)) as session:
                 return change(session)
 
-        async with self._writing:
+        async with self.writing:
             return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, do))
 
     async def close(self) -> None:
@@ -152,7 +155,11 @@ class Api:
                 return found
             return json_answer(found, status=route.status)
 
-        return handle
+        async def one_at_a_time(request: web.Request) -> web.StreamResponse:
+            async with self._large:
+                return await handle(request)
+
+        return one_at_a_time if route.body_limit > BODY_LIMIT else handle
 
     def caller(self, request: web.Request) -> Caller:
         """Who asks; whom no key admitted has the door's token, and may do everything."""

@@ -6,19 +6,29 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from chain.fees import FeeSettings
 from tokenization_engine.api import Routes
-from tokenization_engine.register_api import cadt_reads, cadt_writes
+from tokenization_engine.register_api import batch, cadt_reads, cadt_writes, jobs, observer, openapi, records
 from tokenization_engine.register_api.core import Api, Route
 from tokenization_engine.register_api.door import Gate, answer_in_style, keep_problems
 from tokenization_engine.service import EngineService
 from tokenization_engine.settings import EngineSettings
 
-ROUTES: tuple[Route, ...] = (*cadt_reads.ROUTES, *cadt_writes.ROUTES)
+ROUTES: tuple[Route, ...] = openapi.with_document(
+    (
+        *cadt_reads.ROUTES,
+        *cadt_writes.ROUTES,
+        *records.ROUTES,
+        *batch.ROUTES,
+        *jobs.ROUTES,
+        *observer.ROUTES,
+    )
+)
 
 
-def register_routes(service: EngineService, settings: EngineSettings) -> tuple[Routes, Gate]:
+def register_routes(service: EngineService, settings: EngineSettings, *, fees: FeeSettings) -> tuple[Routes, Gate]:
     """What adds the routes to the daemon's application, and the gate that its door asks about keys."""
-    api = Api(service)
+    api = Api(service, fees=fees)
     gate = Gate(
         api,
         ROUTES,

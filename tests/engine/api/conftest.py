@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from chain.config import load_settings
 from chain.door import Door
+from chain.fees import FeeSettings
 from chain.node import Node
 from tests.engine.register.samples import document
 from tests.engine.register.samples import unit as sample_unit
@@ -46,7 +50,7 @@ class Caller:
         async with self.client.request(
             method,
             path,
-            json=body,
+            data=None if body is None else io.BytesIO(json.dumps(body).encode()),
             headers={**self.headers, **{name.replace("_", "-"): text for name, text in headers.items()}},
         ) as response:
             text = await response.text()
@@ -89,12 +93,19 @@ def service(register: Register, settings: EngineSettings) -> EngineService:
     return EngineService(lookout=Lookout(register=register, node=cast(Node, None), settings=settings))
 
 
-@pytest.fixture
-async def client(service: EngineService, settings: EngineSettings) -> AsyncIterator[TestClient[Any, Any]]:
-    routes, gate = register_routes(service, settings)
+@asynccontextmanager
+async def opened(service: EngineService, settings: EngineSettings) -> AsyncIterator[TestClient[Any, Any]]:
+    """A caller at a door with these settings."""
+    routes, gate = register_routes(service, settings, fees=FeeSettings())
     door = Door(port=0, token_file=settings.door.token_file, is_private=True)
     app = engine_app(service, door, token=TOKEN, keys=gate.check, modules=[routes], statuses=API_STATUSES)
     async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(service: EngineService, settings: EngineSettings) -> AsyncIterator[TestClient[Any, Any]]:
+    async with opened(service, settings) as client:
         yield client
 
 

@@ -1,0 +1,159 @@
+"""The buyers' view: search what the register holds, read one record, and nothing else. What waits is not in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from chain.forms import Body, Hex32
+from puzzles.units import AssetId
+from tokenization_engine.api_keys import May
+from tokenization_engine.register.edits import find_record
+from tokenization_engine.register.listing import Op, Order, ProjectsWanted, UnitsWanted, Where
+from tokenization_engine.register.model import Project, Unit
+from tokenization_engine.register.records import project_json, unit_json
+from tokenization_engine.register.vocabularies import current
+from tokenization_engine.register.vocabulary import COUNTRIES
+from tokenization_engine.register_api.core import Api, Call, Route
+from tokenization_engine.register_api.parameters import Name, PageNumber, PageSize
+from tokenization_engine.register_api.reading import read_part
+
+
+class _Page(Body):
+    page: PageNumber = Field(1, description="Which page, from 1.")
+    limit: PageSize = Field(50, description="Records on a page.")
+    text: Name | None = Field(None, description="A text in the record, in any case.")
+    status: Name | None = Field(None, description="Status, such as Held.")
+    country: Name | None = Field(None, description="Country of the project, by name or ISO code.")
+    methodology: Name | None = Field(None, description="Methodology of the project.")
+
+
+class UnitsQuery(_Page):
+    """Which units."""
+
+    project: Name | None = Field(None, description="CAD Trust id, or the registry's id of the project.")
+    vintage: int | None = Field(None, ge=0, le=9999, description="Vintage year.")
+    label: Name | None = Field(None, description="A label of the unit, or its type.")
+    tokenized: bool | None = Field(None, description="Only tokens, or none.")
+    asset_id: Hex32 | None = Field(None, description="Only of this token.")
+
+
+class ProjectsQuery(_Page):
+    """Which projects."""
+
+    sector: Name | None = Field(None, description="Sector.")
+
+
+async def units(api: Api, call: Call) -> object:
+    """Units that fit, by serial number."""
+    query: UnitsQuery = call.query
+
+    def ask(session: Session) -> object:
+        wanted = UnitsWanted(
+            where=_equal(unitStatus=query.status, vintageYear=query.vintage),
+            is_tokenized=query.tokenized,
+            asset_id=None if query.asset_id is None else AssetId(query.asset_id),
+            project=query.project,
+            countries=_countries(session, query.country),
+            methodology=query.methodology,
+            label=query.label,
+            text=query.text,
+            order=Order(),
+        )
+        page = api.listings.units(session, wanted, offset=(query.page - 1) * query.limit, limit=query.limit)
+        return _page(query, [_unit(unit) for unit in page.records], page.count)
+
+    return await api.read(ask)
+
+
+async def projects(api: Api, call: Call) -> object:
+    """Projects that fit."""
+    query: ProjectsQuery = call.query
+
+    def ask(session: Session) -> object:
+        wanted = ProjectsWanted(
+            where=_equal(projectStatus=query.status, methodology=query.methodology, sector=query.sector),
+            countries=_countries(session, query.country),
+            text=query.text,
+        )
+        page = api.listings.projects(session, wanted, offset=(query.page - 1) * query.limit, limit=query.limit)
+        return _page(query, [project_json(project) for project in page.records], page.count)
+
+    return await api.read(ask)
+
+
+async def unit(api: Api, call: Call) -> object:
+    """One unit."""
+    record_id = read_part(call.request, "id")
+
+    def ask(session: Session) -> object:
+        found = find_record(session, Unit, record_id)
+        assert isinstance(found, Unit)
+        return _unit(found)
+
+    return await api.read(ask)
+
+
+async def project(api: Api, call: Call) -> object:
+    """One project with its parts."""
+    record_id = read_part(call.request, "id")
+
+    def ask(session: Session) -> object:
+        found = find_record(session, Project, record_id)
+        assert isinstance(found, Project)
+        return project_json(found)
+
+    return await api.read(ask)
+
+
+def _unit(one: Unit) -> dict[str, Any]:
+    issuance = one.issuance
+    return {
+        **unit_json(one),
+        "warehouseProjectId": issuance.warehouse_project_id,
+        "projectName": issuance.project.project_name,
+        "methodology": issuance.project.methodology,
+        "isTokenized": one.is_tokenized,
+        "labels": [{"label": link.label.label, "labelType": link.label.label_type} for link in one.label_units],
+    }
+
+
+def _page(query: _Page, items: list[dict[str, Any]], count: int) -> dict[str, Any]:
+    return {"page": query.page, "page_count": -(-count // query.limit), "record_count": count, "items": items}
+
+
+def _equal(**fields: object) -> tuple[Where, ...]:
+    given = {name: value for name, value in fields.items() if value is not None}
+    return tuple(Where(name=name, op=Op.EQ, values=(str(value),)) for name, value in given.items())
+
+
+def _countries(session: Session, text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    return (current(session).admitted(COUNTRIES, text) or text,)
+
+
+def _route(path: str, handle: Any, summary: str, **more: Any) -> Route:
+    return Route(method="GET", path=path, may=May.READ, handle=handle, summary=summary, is_observed=True, **more)
+
+
+_WHOLE = {"type": "integer", "minimum": 0}
+_LISTED = {
+    "type": "object",
+    "required": ["page", "page_count", "record_count", "items"],
+    "properties": {
+        "page": _WHOLE,
+        "page_count": _WHOLE,
+        "record_count": _WHOLE,
+        "items": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+ROUTES = (
+    _route("/observer/units", units, "Units that fit", query=UnitsQuery, answer=_LISTED),
+    _route("/observer/units/{id}", unit, "One unit"),
+    _route("/observer/projects", projects, "Projects that fit", query=ProjectsQuery, answer=_LISTED),
+    _route("/observer/projects/{id}", project, "One project with its parts"),
+)
