@@ -22,7 +22,6 @@ from tokenization_engine.register.search_model import SearchProject, SearchState
 from tokenization_engine.register.search_terms import (
     EVERY,
     Facet,
-    count_terms,
     facet_term,
     label_terms,
     of_projects,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
 _KEPT_PROJECTS = 2000
 _KEPT_ISSUANCES = 50_000
+_KEPT_SETS = 50_000
 _NO_TERMS: frozenset[bytes] = frozenset()
 Image = Mapping[str, Any]
 
@@ -48,6 +48,8 @@ class SearchIndex:
     _labels: dict[str, Image] = field(default_factory=dict)
     _projects: dict[str, None] = field(default_factory=dict)
     _differences: Differences = field(default_factory=Differences)
+    _new: dict[frozenset[bytes], BitMap] = field(default_factory=dict)
+    """New units by the sets of terms they have, not yet among the differences: many units share a set."""
     _project_of: dict[str, str] = field(default_factory=dict)
     _terms_of: dict[str, frozenset[bytes]] = field(default_factory=dict)
     _last: tuple[int, int] | None = None
@@ -90,6 +92,7 @@ class SearchIndex:
 
     def write(self, session: Session, last_entry: int) -> None:
         """Write the index as of that entry of the trail."""
+        self._fold()
         self._differences.write(session)
         state: dict[str, int] = {"last_entry": last_entry}
         if self._last is not None:
@@ -117,6 +120,7 @@ class SearchIndex:
     def _move_project(self, session: Session, number: int, old: frozenset[bytes], terms: frozenset[bytes]) -> None:
         if old == terms:
             return
+        self._fold()
         itself = BitMap([number])
         (home,) = (term for term in terms if term.startswith(_PROJECT_ITSELF))
         units = self._differences.now(session, home)
@@ -136,37 +140,47 @@ class SearchIndex:
         images = [image for pair in units.values() for image in pair if image is not None]
         self._look_up(session, {str(image["issuance_id"]) for image in images})
         numbers = _numbers(session, [unit_id for unit_id, (before, _) in units.items() if before is not None])
-        into: defaultdict[tuple[frozenset[bytes], ...], list[int]] = defaultdict(list)
-        out_of: defaultdict[tuple[frozenset[bytes], ...], list[int]] = defaultdict(list)
+        into: defaultdict[frozenset[bytes], list[int]] = defaultdict(list)
         new, gone = [], []
         for unit_id, (before, after) in units.items():
-            if before is None and after is None:
-                continue
-            if before is None:
-                numbers[unit_id] = self._next_unit(session)
-                new.append({"number": numbers[unit_id], "unit_id": unit_id})
-            elif after is None:
-                gone.append(unit_id)
-            number = numbers[unit_id]
             if before is not None:
-                out_of[self._all_terms(session, before)].append(number)
-            if after is not None:
-                into[self._all_terms(session, after)].append(number)
-        for sets, some in out_of.items():
-            for terms in sets:
-                self._differences.remove(terms, BitMap(some))
-        for sets, some in into.items():
-            for terms in sets:
-                self._differences.add(terms, BitMap(some))
+                self._move_unit(session, numbers[unit_id], before, after)
+                if after is None:
+                    gone.append(unit_id)
+            elif after is not None:
+                number = numbers[unit_id] = self._next_unit(session)
+                new.append({"number": number, "unit_id": unit_id})
+                for terms in self._all_terms(session, after):
+                    into[terms].append(number)
+        for terms, some in into.items():
+            if terms in self._new:
+                self._new[terms].update(some)
+            else:
+                self._new[terms] = BitMap(some)
+        if len(self._new) > _KEPT_SETS:
+            self._fold()
         if new:
             insert_rows(session, table_of(SearchUnit), new)
         for ids in in_parts(gone):
             session.execute(delete(SearchUnit).where(SearchUnit.unit_id.in_(ids)))
         return numbers
 
+    def _move_unit(self, session: Session, number: int, before: Image, after: Image | None) -> None:
+        self._fold()
+        old = frozenset().union(*self._all_terms(session, before))
+        terms = _NO_TERMS if after is None else frozenset().union(*self._all_terms(session, after))
+        self._differences.remove(old - terms, BitMap([number]))
+        self._differences.add(terms - old, BitMap([number]))
+
     def _all_terms(self, session: Session, image: Image) -> tuple[frozenset[bytes], ...]:
         project_id = self._project_of[str(image["issuance_id"])]
-        return unit_terms(image), self._terms_of_project(session, project_id), count_terms(int(image["unit_count"]))
+        return *unit_terms(image), self._terms_of_project(session, project_id)
+
+    def _fold(self) -> None:
+        """Put the new units among the differences."""
+        for terms, numbers in self._new.items():
+            self._differences.add(terms, numbers)
+        self._new = {}
 
     def _look_up(self, session: Session, issuance_ids: Iterable[str]) -> None:
         """Learn the projects of these issuances."""

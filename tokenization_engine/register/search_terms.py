@@ -20,7 +20,7 @@ MAX_WORD = 40
 """Characters of a word that count."""
 
 MAX_WORDS = 400
-"""Words of one record that are searched."""
+"""Words of one text that are searched."""
 
 BEGINNINGS: Final = (2, 3, 4, 5, 6)
 """Lengths of the beginnings of a word that are terms of their own; a longer beginning belongs to few words."""
@@ -67,6 +67,8 @@ class Words(Enum):
     LABEL = "l"
 
 
+_WHOLE_OF = {one: f"w{one.value}\x00".encode() for one in Words}
+_BEGINNINGS_OF = {one: f"b{one.value}\x00".encode() for one in Words}
 _UNIT_FACETS = (
     Facet.VINTAGE_YEAR,
     Facet.UNIT_TYPE,
@@ -75,10 +77,9 @@ _UNIT_FACETS = (
     Facet.DECLARATION,
     Facet.ADJUSTMENT,
     Facet.MARKETPLACE,
-    Facet.SERIES,
 )
-_UNIT_TEXTS = ("series", "unit_owner", "in_country_jurisdiction_of_owner", "unit_tags", "unit_status_reason")
-_UNIT_COLUMNS = (*(facet.value for facet in _UNIT_FACETS), *_UNIT_TEXTS[1:])
+_UNIT_TEXTS = ("unit_owner", "in_country_jurisdiction_of_owner", "unit_tags", "unit_status_reason")
+_FACET_COLUMNS = tuple(facet.value for facet in _UNIT_FACETS)
 _PROJECT_FACETS = (
     Facet.SECTOR,
     Facet.PROJECT_TYPE,
@@ -112,30 +113,40 @@ def facet_term(facet: Facet, value: object) -> bytes:
 
 def word_terms(words: Words, word: str) -> list[bytes]:
     """The terms of one word: itself, and its beginnings."""
-    beginnings = (f"b{words.value}\x00{word[:length]}" for length in BEGINNINGS if length <= len(word))
-    return [word_term(words, word), *(one.encode() for one in beginnings)]
+    start = _BEGINNINGS_OF[words]
+    terms = [start + word[:length].encode() for length in BEGINNINGS if length <= len(word)]
+    terms.append(_WHOLE_OF[words] + word.encode())
+    return terms
 
 
 def word_term(words: Words, word: str) -> bytes:
     """The term of a whole word."""
-    return f"w{words.value}\x00{word}".encode()
+    return _WHOLE_OF[words] + word.encode()
 
 
 def beginning_term(words: Words, beginning: str) -> bytes:
     """The term of all words that begin so; `beginning` has one of the lengths of `BEGINNINGS`."""
-    return f"b{words.value}\x00{beginning}".encode()
+    return _BEGINNINGS_OF[words] + beginning.encode()
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text in order, each once: letters and digits, without case, accents and vowel marks."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    plain = text.casefold()
     return list(dict.fromkeys(word[:MAX_WORD] for word in _WORD.findall(plain)))
 
 
-def unit_terms(row: Mapping[str, Any]) -> frozenset[bytes]:
-    """The unit's own terms, from its row or its image in the audit trail."""
-    values = tuple(row[column] for column in _UNIT_COLUMNS)
-    return _unit_terms(values, row["asset_id"] is not None, row["marketplace_identifier"] is not None)
+def unit_terms(row: Mapping[str, Any]) -> tuple[frozenset[bytes], ...]:
+    """The unit's own terms, from its row or its image in the audit trail: in sets that many units share."""
+    values = tuple(row[column] for column in _FACET_COLUMNS)
+    texts = (row[name] for name in _UNIT_TEXTS)
+    return (
+        _values_of_unit(values, row["asset_id"] is not None, row["marketplace_identifier"] is not None),
+        _series_terms(row["series"]),
+        *(_of_text(Words.UNIT, text) for text in texts if text),
+        _count_terms(int(row["unit_count"])),
+    )
 
 
 def project_terms(project: Mapping[str, Any], locations: Iterable[Mapping[str, Any]]) -> frozenset[bytes]:
@@ -148,9 +159,9 @@ def project_terms(project: Mapping[str, Any], locations: Iterable[Mapping[str, A
     terms |= {facet_term(Facet.PROJECT, project["id"]), facet_term(Facet.PROJECT_KEY, project["project_id"])}
     if project["local_name"] is not None:
         terms.add(facet_term(Facet.PROJECT_KEY, project["local_name"]))
-    texts = [project[name] for name in _PROJECT_TEXTS[:-1]]
+    texts = [project[name] for name in _PROJECT_TEXTS]
     texts += [location[name] for location in locations for name in _LOCATION_TEXTS]
-    return frozenset(terms) | _of_texts(Words.PROJECT, (*texts, project["description"]))
+    return frozenset(terms) | _of_texts(Words.PROJECT, texts)
 
 
 def label_terms(label: Mapping[str, Any]) -> frozenset[bytes]:
@@ -159,20 +170,28 @@ def label_terms(label: Mapping[str, Any]) -> frozenset[bytes]:
     return frozenset(terms) | _of_texts(Words.LABEL, (label["label"], label["label_type"]))
 
 
-@lru_cache(maxsize=20_000)
-def _unit_terms(values: tuple[Any, ...], is_token: bool, is_marked: bool) -> frozenset[bytes]:
-    row = dict(zip(_UNIT_COLUMNS, values, strict=True))
-    terms = {EVERY}
-    terms |= {facet_term(facet, row[facet.value]) for facet in _UNIT_FACETS if row[facet.value] is not None}
-    lives = is_token and row["marketplace"] == TOKENIZED_ON_CHIA
-    terms |= {facet_term(Facet.TOKENIZED, "yes" if lives else "no")}
-    terms |= {facet_term(Facet.MARKED, "yes" if is_marked else "no")}
-    return frozenset(terms) | _of_texts(Words.UNIT, tuple(row[name] for name in _UNIT_TEXTS))
+@lru_cache(maxsize=10_000)
+def _values_of_unit(values: tuple[Any, ...], is_token: bool, is_marked: bool) -> frozenset[bytes]:
+    row = dict(zip(_UNIT_FACETS, values, strict=True))
+    terms = {facet_term(facet, value) for facet, value in row.items() if value is not None}
+    lives = is_token and row[Facet.MARKETPLACE] == TOKENIZED_ON_CHIA
+    marks = {Facet.TOKENIZED: lives, Facet.MARKED: is_marked}
+    terms |= {facet_term(facet, "yes" if value else "no") for facet, value in marks.items()}
+    return frozenset(terms | {EVERY})
 
 
-def _of_texts(words: Words, texts: tuple[str | None, ...]) -> frozenset[bytes]:
-    found = dict.fromkeys(word for text in texts if text for word in words_of(text))
-    return frozenset(term for word in list(found)[:MAX_WORDS] for term in word_terms(words, word))
+@lru_cache(maxsize=1000)
+def _series_terms(series: str) -> frozenset[bytes]:
+    return _of_text(Words.UNIT, series) | {facet_term(Facet.SERIES, series)}
+
+
+@lru_cache(maxsize=10_000)
+def _of_text(words: Words, text: str) -> frozenset[bytes]:
+    return frozenset(term for word in words_of(text)[:MAX_WORDS] for term in word_terms(words, word))
+
+
+def _of_texts(words: Words, texts: Iterable[str | None]) -> frozenset[bytes]:
+    return frozenset(term for text in texts if text for term in _of_text(words, text))
 
 
 def of_projects(terms: Iterable[bytes]) -> list[bytes]:
@@ -180,8 +199,8 @@ def of_projects(terms: Iterable[bytes]) -> list[bytes]:
     return [b"project:" + term for term in terms]
 
 
-@lru_cache(maxsize=20_000)
-def count_terms(count: int) -> frozenset[bytes]:
+@lru_cache(maxsize=10_000)
+def _count_terms(count: int) -> frozenset[bytes]:
     """A term for each binary digit of a number of units: the units of any set add up from the sizes of 63 of its
     parts.
     """
