@@ -18,7 +18,6 @@ MADE_BY_SERVER = frozenset({"orgUid", "issuanceId", "serialNumberBlock", "timeSt
 PLAIN_NUMBER_FIELDS = frozenset({"unitBlockStart", "unitBlockEnd", "unitCount"})
 
 _BLOCK = frozenset(one.name for one in BLOCK_FIELDS)
-_ID = ("id",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,20 +80,30 @@ def put_body(
 ) -> dict[str, Any]:
     """The whole record for a PUT, with the changes in it.
 
-    A field to be emptied goes as null: left out, a server keeps what it has. Other nulls are left out, as is the
-    issuance, which the server attaches again; labels left out would be lost.
+    A field to be emptied goes as null: left out, a server keeps what it has. Other nulls are left out. The issuance
+    goes by its id with its own fields: a server attaches one that is left out, and may lose the unit's reference to it.
+    Labels left out would be lost.
     """
     left_out = MADE_BY_SERVER | {"issuance", "labels"}
     body = {name: value for name, value in raw.items() if name not in left_out and value is not None}
     body |= changes
-    cleaned = [label_body(label) for label in labels]
-    return {**body, "labels": cleaned} if cleaned else body
+    issuance = raw.get("issuance")
+    if isinstance(issuance, dict) and issuance.get("id"):
+        body["issuance"] = _named(Issuance, issuance)
+    if labels:
+        body["labels"] = [label_body(label) for label in labels]
+    return body
 
 
 def label_body(label: Mapping[str, Any]) -> dict[str, Any]:
     """A label as a unit's PUT names it: its id and its own fields."""
-    names = ["id", "warehouseProjectId", *(one.name for one in Label.fields if not one.is_ours)]
-    return {name: label[name] for name in names if label.get(name) is not None}
+    return _named(Label, label)
+
+
+def _named(kind: type[Record], part: Mapping[str, Any]) -> dict[str, Any]:
+    """A part that the server has already: its id, its project's, and its own fields, without nulls."""
+    names = ["id", "warehouseProjectId", *(one.name for one in kind.fields if not one.is_ours)]
+    return {name: part[name] for name in names if part.get(name) is not None}
 
 
 def split_body(unit: CadtUnit, parts: Sequence[UnitBlock], *, has_blocks: bool) -> dict[str, Any]:

@@ -205,6 +205,9 @@ def _is_wrong(step: Step, staged: StagedUnit | None) -> str | None:
     where = show_serials(step.unit.block)
     if staged is None:
         return f"the change of {where} does not read"
+    now = original_unit(staged)
+    if now is None or now.block != step.unit.block:
+        return f"{where} was changed there meanwhile"
     if not untouched(staged):
         return f"the change of {where} writes other fields as well"
     blocks = _blocks(staged)

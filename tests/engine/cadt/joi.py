@@ -53,6 +53,15 @@ _LABEL: Schema = {
     "labelLink": (TEXT, True),
     "label_unit": (RECORD, False),
 }
+_ISSUANCE: Schema = {
+    "id": (TEXT, False),
+    "warehouseProjectId": (TEXT, False),
+    "startDate": (TEXT, True),
+    "endDate": (TEXT, True),
+    "verificationApproach": (TEXT, True),
+    "verificationReportDate": (TEXT, True),
+    "verificationBody": (TEXT, False),
+}
 _BLOCK = ("unitBlockStart", "unitBlockEnd")
 
 
@@ -60,6 +69,8 @@ def unit_update(body: Mapping[str, Any], *, is_fork: bool) -> list[str]:
     """What is wrong with the body of PUT /units."""
     blocks = dict.fromkeys(_BLOCK, (TEXT, not is_fork)) | {"unitCount": (WHOLE, not is_fork)}
     found = _check(body, {**_UNIT, **blocks}, "")
+    if "issuance" in body:
+        found += _check(body["issuance"], _ISSUANCE, "issuance.")
     for index, label in enumerate(body.get("labels") or []):
         found += _check(label, _LABEL, f"labels[{index}].")
     return found

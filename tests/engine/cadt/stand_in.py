@@ -245,7 +245,11 @@ class StandIn:
             raise Refused(errors=errors)
         self._write()
         unit = self._own_unit(body["warehouseUnitId"])
-        record = {**body, "orgUid": ORG, "issuance": self.shown_unit(unit)["issuance"], "issuanceId": None}
+        record = {**body, "orgUid": ORG}
+        if "issuance" in body:
+            record["issuanceId"] = body["issuance"].get("id")
+        else:  # attached again, while the reference to it goes: seen in both servers' sources
+            record |= {"issuance": self.shown_unit(unit)["issuance"], "issuanceId": None}
         if self.is_fork:
             for name in ("unitCount", "unitBlockStart", "unitBlockEnd"):
                 if record.get(name, unit[name]) != unit[name]:
@@ -354,7 +358,7 @@ class StandIn:
         self.units[record["warehouseUnitId"]] = {
             **known,
             **own,
-            "issuanceId": issuance.get("id") or own.get("issuanceId"),
+            "issuanceId": own["issuanceId"] if "issuanceId" in own else issuance.get("id"),
             "labels": labels,
         }
 

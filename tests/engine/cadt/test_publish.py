@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from puzzles.units import AssetId, CoinId, Height, UnitBlock
 from tests.engine.cadt.conftest import Desk
+from tests.engine.cadt.samples import ISSUANCE
 from tests.engine.register.samples import ASSET
 from tokenization_engine.register.chain_events import (
     ChainEvent,
@@ -59,6 +60,7 @@ async def test_server_shows_the_token_of_a_unit(desk: Desk) -> None:
     (unit,) = desk.server.units.values()
     assert unit["marketplace"] == "Tokenized on Chia"
     assert unit["labels"] != [], "a whole-record update must not lose the labels"
+    assert unit["issuanceId"] == ISSUANCE, "nor the issuance"
 
 
 async def test_publishing_again_writes_nothing(desk: Desk) -> None:

@@ -131,3 +131,21 @@ async def test_retirement_that_a_reorg_took_back_is_taken_back_on_the_server(des
         (51, 100, "Held", ASSET_TEXT),
     ]
     assert desk.server.units[uid(1001)]["unitStatusReason"] == reason(5)
+
+
+async def test_unit_that_was_split_meanwhile_is_not_written_over(desk: Desk) -> None:
+    """Another program's commit may come through between our look and our write."""
+    await prepared(desk)
+    server = desk.server
+
+    def meanwhile(_number: int, method: str, path: str) -> None:
+        if method == "PUT" and path == "/v1/units" and len(server.units) == 2:
+            make = fork_unit if server.is_fork else unit
+            whole = "0-1-40" if server.is_fork else f"{desk.series}-1-40"
+            server.units[uid(1001)] |= {"unitBlockEnd": "40", "unitCount": 40, "serialNumberBlock": whole}
+            server.add_unit(make(41, 100))
+
+    server.fault = meanwhile
+    await desk.publish()
+    await desk.publish()
+    assert blocks(desk)[:2] == [(1, 40, "Held", ASSET_TEXT), (41, 100, "Held", ASSET_TEXT)]
