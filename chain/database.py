@@ -35,11 +35,11 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
-from chain.errors import StoreBusy, StoreUnreadable
+from chain.errors import ChainError, RequestError, StoreBusy, StoreUnreadable
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a writer waits for another one before it gives up."""
@@ -49,6 +49,15 @@ WRITER_CACHE_KIB = 64 * 1024
 
 MIGRATION_LOCK = 0x0CA2B01
 """PostgreSQL's advisory lock while a schema is brought up to date: two programs may start at once."""
+
+CONNECT_TIMEOUT_SECONDS = 10
+"""How long a database server is waited for, unless its URL says otherwise (`connect_timeout`)."""
+
+_BUSY_CODES = frozenset({"40001", "40P01", "55P03"})
+"""PostgreSQL's words for: two writers crossed, a deadlock, a lock not given in time."""
+_LOST_CLASS = "08"
+_LOST_CODES = frozenset({"57P01", "57P02", "57P03", "57P05"})
+"""The server is stopped, crashed or not up yet, or it closed a connection that idled."""
 
 _EXPECTED_URL = "expected one like sqlite:///register.sqlite or postgresql://user@host/name"
 _SCRIPT_NAME = re.compile(r"v([0-9]{4})_\w+\.py", re.ASCII)
@@ -195,21 +204,36 @@ def errors_in_words(url: URL) -> Iterator[None]:
     name = url.render_as_string(hide_password=True)
     try:
         yield
-    except OperationalError as error:
-        reason = _reason(error)
-        if "locked" in reason or "lock timeout" in reason or "deadlock" in reason:
-            raise StoreBusy(
-                f"the database {name} is held by another program ({reason}): wait for it to finish, or end "
-                "it, "
-                "and try again"
-            ) from error
-        raise StoreUnreadable(f"the database {name} cannot be used ({reason}): check its path and rights") from error
     except DBAPIError as error:
-        if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
-            raise StoreUnreadable(
-                f"{name} is not a database of ours ({_reason(error)}): name another file, or move it away"
-            ) from error
-        raise
+        told = _told(name, error)
+        if told is None:
+            raise
+        raise told from error
+    except UnicodeEncodeError as error:
+        raise RequestError("a text holds half a character (a lone surrogate), which no database keeps") from error
+
+
+def _told(name: str, error: DBAPIError) -> ChainError | None:
+    """What to tell of the error; None for one that is no database's fault."""
+    reason = _reason(error)
+    code = getattr(error.orig, "sqlstate", None) or ""
+    if code in _BUSY_CODES or (isinstance(error, OperationalError) and "locked" in reason):
+        return StoreBusy(
+            f"the database {name} is held by another program ({reason}): wait for it to finish, or end it, and try "
+            "again"
+        )
+    if error.connection_invalidated or code[:2] == _LOST_CLASS or code in _LOST_CODES:
+        return StoreUnreadable(
+            f"the database {name} went away ({reason}); nothing of the transaction under way was written: see that the "
+            "server runs, and try again"
+        )
+    if isinstance(error, OperationalError):
+        return StoreUnreadable(f"the database {name} cannot be used ({reason}): check its path and rights")
+    if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
+        return StoreUnreadable(f"{name} is not a database of ours ({reason}): name another file, or move it away")
+    if isinstance(error, DataError) and "NUL" in reason:
+        return RequestError("a text holds the character NUL, which PostgreSQL does not keep: leave it out")
+    return None
 
 
 def _checked_hash(value: bytes) -> bytes:
@@ -255,7 +279,7 @@ def read_url(url: str) -> URL:
 def _create_engine(url: str) -> Engine:
     parsed = read_url(url)
     try:
-        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+        engine = create_engine(parsed, **_pool(parsed))
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreUnreadable(f"the database URL names no driver we know: {_EXPECTED_URL}") from error
     except ModuleNotFoundError as error:
@@ -266,7 +290,22 @@ def _create_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
+    else:
+        event.listen(engine, "connect", _on_postgres_connect)
     return engine
+
+
+def _pool(url: URL) -> dict[str, Any]:
+    """How connections are kept: on a server each is asked for a sign of life first, and is a new one after an hour."""
+    if url.get_backend_name() == "sqlite":
+        return {}
+    given = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+    return {"pool_pre_ping": True, "pool_recycle": 3600, "connect_args": given}
+
+
+def _on_postgres_connect(connection: Any, _record: object) -> None:
+    connection.execute(f"SET lock_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
+    connection.commit()
 
 
 def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
