@@ -15,8 +15,10 @@ from tests.engine.cadt.stand_in import ORG, OTHER_ORG, StandIn, serving
 from tests.engine.conftest import desk, founded, wiring
 from tokenization_engine import tokenize, work
 from tokenization_engine.cadt.follow import CadtFollower
+from tokenization_engine.cli_desk import carry_out
 from tokenization_engine.desk import Desk
 from tokenization_engine.errors import CadtDiffers, NotInRegister
+from tokenization_engine.journal import State
 from tokenization_engine.register.queries import find_unit
 
 __all__ = ["desk", "founded", "wiring"]
@@ -139,3 +141,27 @@ async def test_unit_only_the_register_holds_is_not_tokenized(
     server.organizations[ORG]["synced"] = False
     with pytest.raises(CadtDiffers):
         await issue(linked, chain, f"{SERIES}-1")
+
+
+async def test_command_publishes_what_it_registered(
+    linked: Desk, founded: LauncherId, chain: LocalChain, server: StandIn
+) -> None:
+    planned = await tokenize.plan(linked, [f"{SERIES}-1"], None, linked.keys.own.puzzle_hash, fee=NO_FEE)
+    (job,) = tokenize.start(linked, planned)
+    await work.run(linked, [job.id], wait=False)
+    await chain.farm(2)
+    await carry_out(linked, [job.id], wait=False)
+    assert server.units[uid(1001)]["marketplaceIdentifier"] == "0x" + job.issues[0].asset_id.hex()
+
+
+async def test_command_that_cannot_publish_warns_and_is_done(
+    linked: Desk, founded: LauncherId, chain: LocalChain, server: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = await tokenize.plan(linked, [f"{SERIES}-1"], None, linked.keys.own.puzzle_hash, fee=NO_FEE)
+    (job,) = tokenize.start(linked, planned)
+    await work.run(linked, [job.id], wait=False)
+    await chain.farm(2)
+    server.network_is_wrong = True
+    (done,) = await carry_out(linked, [job.id], wait=False)
+    assert done.state == State.REGISTERED
+    assert "`cadt publish` goes on" in capsys.readouterr().err
