@@ -1,8 +1,9 @@
 """Lists of units and projects by pages, in the words of CAD Trust's fields.
 
-The rule guarded here: a page costs what it holds, not how far down the list it stands. Only ids are walked to reach a
-page, from the nearest place that an earlier page of the same list has marked; the records themselves are then read by
-their ids. Marks and counts hold for one state of the register, and are forgotten with the next entry of its trail.
+The rule guarded here: a page costs what it holds, not how far down the list it stands. What the search index knows is
+counted and cut by it (`search.py`). Of any other list only ids are walked to reach a page, from the nearest place that
+an earlier page of the same list has marked; the records themselves are then read by their ids. Marks and counts hold
+for one state of the register, and are forgotten with the next entry of its trail.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from puzzles.units import AssetId
 from tokenization_engine.errors import Problem, RecordInvalid
 from tokenization_engine.register.checks import quoted
 from tokenization_engine.register.fields import Kind
+from tokenization_engine.register.listing_search import search_of_projects, search_of_units
 from tokenization_engine.register.model import (
     Issuance,
     Label,
@@ -33,9 +35,12 @@ from tokenization_engine.register.model import (
     RegisterState,
     Unit,
 )
+from tokenization_engine.register.search import FoundIds, find_projects, find_units
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 
 MAX_PAGE = 1000
+BY_SERIAL = "SERIALNUMBER"
+"""The order of units by series and serial."""
 MAX_LISTS = 256
 """Lists whose count and marks are kept."""
 MAX_MARKS = 2000
@@ -78,7 +83,10 @@ class Where:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """By which field a list is sorted; without one by serial number (units) or id (projects)."""
+    """By which field a list is sorted; without one as the records came into the register.
+
+    A list that the search index cannot give comes by serial number then (units), or by id (projects).
+    """
 
     name: str | None = None
     is_descending: bool = False
@@ -155,8 +163,13 @@ class Listings:
 
     def units(self, session: Session, wanted: UnitsWanted, *, offset: int, limit: int) -> Page[Unit]:
         """Units with their issuance, project and labels loaded; raises RecordInvalid for a field that is none."""
-        query = _units(wanted)
-        ids, count = self._ids(session, wanted, query, Unit, offset=offset, limit=limit)
+        query, search = _units(wanted), search_of_units(wanted)
+        if search is not None:
+            ids, count = _found(
+                find_units(session, search, offset=offset, limit=limit, is_newest_first=_is_back(wanted))
+            )
+        else:
+            ids, count = self._ids(session, wanted, query, Unit, offset=offset, limit=limit)
         options = (
             joinedload(Unit.issuance).joinedload(Issuance.project),
             selectinload(Unit.label_units).joinedload(LabelUnit.label),
@@ -166,8 +179,12 @@ class Listings:
 
     def projects(self, session: Session, wanted: ProjectsWanted, *, offset: int, limit: int) -> Page[Project]:
         """Projects with their parts loaded; raises RecordInvalid for a field that is none."""
-        query = _projects(wanted)
-        ids, count = self._ids(session, wanted, query, Project, offset=offset, limit=limit)
+        query, search = _projects(wanted), search_of_projects(wanted)
+        if search is not None:
+            back = wanted.order.is_descending
+            ids, count = _found(find_projects(session, search, offset=offset, limit=limit, is_newest_first=back))
+        else:
+            ids, count = self._ids(session, wanted, query, Project, offset=offset, limit=limit)
         parts = (
             Project.locations,
             Project.issuances,
@@ -225,6 +242,10 @@ class Listings:
             return found
 
 
+def _found(found: FoundIds) -> tuple[list[str], int]:
+    return list(found.ids), found.record_count
+
+
 def _state(session: Session) -> int:
     """The number of the trail's last entry: another one as soon as any record changed."""
     return int(session.scalar(select(RegisterState.last_entry)) or 0)
@@ -232,9 +253,9 @@ def _state(session: Session) -> int:
 
 def _key(kind: type[Project | Unit], order: Order) -> tuple[tuple[ColumnElement[Any], ...], bool]:
     """The columns that give a list its order, unique together, and whether none of them is ever empty."""
-    if order.name is None and kind is Unit:
+    if order.name in (None, BY_SERIAL) and kind is Unit:
         return (Unit.series.expression, Unit.first.expression), True
-    if order.name is None or order.name == kind.id_name:
+    if order.name in (None, BY_SERIAL, kind.id_name):
         return (kind.id.expression,), True
     return (_column(kind, order.name).expression, kind.id.expression), False
 

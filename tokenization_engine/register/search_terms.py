@@ -44,6 +44,7 @@ class Facet(Enum):
     SERIES = "series"
     TOKENIZED = "tokenized"
     MARKED = "marked"
+    MARKETPLACE_IDENTIFIER = "marketplace_identifier"
     LABEL = "label"
     LABEL_TYPE = "label_type"
     PROJECT = "project"
@@ -141,8 +142,11 @@ def unit_terms(row: Mapping[str, Any]) -> tuple[frozenset[bytes], ...]:
     """The unit's own terms, from its row or its image in the audit trail: in sets that many units share."""
     values = tuple(row[column] for column in _FACET_COLUMNS)
     texts = (row[name] for name in _UNIT_TEXTS)
+    identifier = row["marketplace_identifier"]
+    marked = () if identifier is None else (frozenset({facet_term(Facet.MARKETPLACE_IDENTIFIER, identifier)}),)
     return (
-        _values_of_unit(values, row["asset_id"] is not None, row["marketplace_identifier"] is not None),
+        *marked,
+        _values_of_unit(values, row["asset_id"] is not None, identifier is not None),
         _series_terms(row["series"]),
         *(_of_text(Words.UNIT, text) for text in texts if text),
         _count_terms(int(row["unit_count"])),

@@ -47,7 +47,7 @@ class ProjectsQuery(_Page):
 
 
 async def units(api: Api, call: Call) -> object:
-    """Units that fit, by serial number."""
+    """Units that fit, in the order in which they came into the register."""
     query: UnitsQuery = call.query
 
     def ask(session: Session) -> object:

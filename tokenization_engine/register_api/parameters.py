@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from chain.errors import RequestError
 from chain.forms import Body
-from tokenization_engine.register.listing import MAX_PAGE, Op, Order, ProjectsWanted, UnitsWanted, Where
+from tokenization_engine.register.listing import BY_SERIAL, MAX_PAGE, Op, Order, ProjectsWanted, UnitsWanted, Where
 
 MAX_PAGE_NUMBER = 10_000_000
 MAX_COLUMNS = 200
@@ -149,6 +149,8 @@ def read_filter(text: str | None) -> tuple[Where, ...]:
 def read_order(text: str | None) -> Order:
     """The order that CADT's `order` says."""
     match = _ORDER.fullmatch(text or "")
+    if text == BY_SERIAL:
+        return Order(name=BY_SERIAL)
     if match is None:
         return Order(is_descending=text == "DESC")
     return Order(name=match[1], is_descending=match[2] == "DESC")
