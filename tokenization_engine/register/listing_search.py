@@ -30,7 +30,7 @@ _PROJECT_FACETS: Mapping[str, Facet] = {
 """Fields that every record has a value of, so that "not" means the same to the index and to the database."""
 
 
-def unit_search(wanted: UnitsWanted) -> Search | None:
+def search_of_units(wanted: UnitsWanted) -> Search | None:
     """The search that finds what such a list holds."""
     conditions = _conditions(wanted.where, _UNIT_FACETS)
     if conditions is None or wanted.order.name is not None:
@@ -57,7 +57,7 @@ def unit_search(wanted: UnitsWanted) -> Search | None:
     )
 
 
-def project_search(wanted: ProjectsWanted) -> Search | None:
+def search_of_projects(wanted: ProjectsWanted) -> Search | None:
     """The search that finds what such a list holds."""
     conditions = _conditions(wanted.where, _PROJECT_FACETS)
     if conditions is None or wanted.order.name is not None or wanted.ids or wanted.has_tokens:
