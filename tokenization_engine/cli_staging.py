@@ -12,10 +12,12 @@ import click
 
 from chain.console import Output, output_option, working
 from tokenization_engine.cli_options import FILE, read_hash
+from tokenization_engine.cli_problems import read_any
 from tokenization_engine.cli_register import opened_register
+from tokenization_engine.cli_sheets import export_command, template_command
 from tokenization_engine.errors import NothingToDo, TrailBroken
 from tokenization_engine.register.audit import Change
-from tokenization_engine.register.documents import Row, read_file
+from tokenization_engine.register.documents import Row
 from tokenization_engine.register.history import field_changes, project_history, unit_history
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.queries import find_project, find_unit
@@ -54,6 +56,10 @@ def register() -> None:
     """Stage changes of the register's records, compare, commit; prove its audit trail."""
 
 
+register.add_command(template_command)
+register.add_command(export_command)
+
+
 @register.command("record")
 @click.argument("units", nargs=-1, metavar="[UNIT...]")
 @click.option("--project", "projects", multiple=True, metavar="PROJECT", help="A project, with its parts.")
@@ -79,7 +85,7 @@ def record_command(units: tuple[str, ...], projects: tuple[str, ...]) -> None:
 def stage_command(
     out: Output, file: Path | None, units: tuple[str, ...], projects: tuple[str, ...], split: tuple[str, str] | None
 ) -> None:
-    """Stage the records of FILE (JSON or CSV): new ones, and those the register holds as they are to be."""
+    """Stage the records of FILE (XLSX, CSV or JSON): new ones, and those the register holds as they are to be."""
     if file is None and not (units or projects or split):
         raise NothingToDo("there is nothing to stage: name a file, --delete-unit, --delete-project or --split")
     with opened_register() as (opened, author), working("staging"), opened.writing(author) as session:
@@ -226,7 +232,7 @@ def _with_version(record: Project | Unit) -> dict[str, Any]:
 
 
 def _stage_file(session: Session, file: Path) -> Iterable[Staged]:
-    document = read_file(file)
+    document = read_any(file)
     for table, rows in ((Table.PROJECTS, document.projects), (Table.UNITS, document.units)):
         for row in rows:
             yield _stage_row(session, table, row)

@@ -21,6 +21,7 @@ from typing import Any
 
 from tokenization_engine.errors import ImportRefused, Problem
 from tokenization_engine.register.checks import quoted
+from tokenization_engine.register.csv_cells import bare_cell
 
 MAX_BYTES = 100 * 2**20
 """Largest file read: a national register's yearly batch is a hundredth of it."""
@@ -125,7 +126,7 @@ def _rows(top: Row, name: str, source: str) -> list[Row]:
 
 def _csv_lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
     """Each filled line's number (of its first line, should a quoted field span several) and cells."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
     line = 1
     try:
         for cells in reader:
@@ -138,10 +139,17 @@ def _csv_lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
+def _separator(text: str) -> str:
+    """What parts the names of the header: commas, or the semicolons or tabs of a spreadsheet's local CSV."""
+    header = text.lstrip().split("\n", 1)[0]
+    return max(",;\t", key=header.count)
+
+
 def _nested(header: list[str], cells: list[str], line: int, *, is_projects: bool) -> Row:
     row = Row()
     row.line = line
-    for name, cell in zip(header, cells, strict=True):
+    for name, written in zip(header, cells, strict=True):
+        cell = bare_cell(written)
         if not cell.strip():
             continue
         parent, dot, child = name.partition(".")

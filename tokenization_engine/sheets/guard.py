@@ -12,7 +12,7 @@ import re
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -42,12 +42,12 @@ _CHUNK: Final = 2**20
 _WINDOW: Final = 2**16
 
 _P = rb"<(?:[^\s<>/:!?]{1,64}:)?"
-_ANY_CELL = re.compile(_P + rb"c(?=[\s>/])")
-_CELL = re.compile(_P + rb"c((?:\s+[\w:.]+=(?:\"[\w .:-]*\"|'[\w .:-]*'))*)\s*(/>|>\s*</|>)")
+_ATTRIBUTES = rb"((?:\s+[\w:.]+=(?:\"[\w .:-]*\"|'[\w .:-]*'))*)\s*(/>|>\s*</|>)"
+_PREFIXED = re.compile(rb":[cf][\s>/]")
 _REFERENCE = re.compile(rb"\sr=[\"']([A-Z]{1,3})([1-9]\d{0,6})[\"']")
-_FORMULA = re.compile(_P + rb"c(?=\s)[^>]*?\sr=[\"']([A-Z]{1,3}[1-9]\d{0,6})[\"'][^>]*>\s*" + _P + rb"f[\s>/]")
-_FAULTY = re.compile(_P + rb"c(?=\s)[^>]*?\sr=[\"']([A-Z]{1,3}[1-9]\d{0,6})[\"'][^>]*?\st=[\"']e[\"']")
+_FAULTY = re.compile(rb"\st=[\"']e[\"']")
 _MERGED = re.compile(_P + rb"mergeCell\s[^>]*?ref=[\"']([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})[\"']")
+_FORMULA_AT_ALL = re.compile(rb"[<:]f[\s>/]")
 _TEXT = re.compile(_P + rb"si[\s>/]")
 _DECLARED = re.compile(rb"<\?xml[^>]*encoding\s*=\s*[\"']([^\"']*)[\"']")
 _RELATIONSHIPS = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -56,6 +56,26 @@ _WORKBOOK = "xl/workbook.xml"
 _LINKS = "xl/_rels/workbook.xml.rels"
 _TEXTS = "xl/sharedStrings.xml"
 _FIXED = ("[Content_Types].xml", "_rels/.rels", _WORKBOOK, _LINKS, "xl/styles.xml", _TEXTS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """What finds cells, whose elements may have a prefix: patterns without one take half the time."""
+
+    start: bytes
+
+    def compiled(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes], re.Pattern[bytes]]:
+        """Any cell; a cell with plain attributes, and its end; a cell with a formula."""
+        formula = rb"c(?=\s)[^>]*?\sr=[\"']([A-Z]{1,3}[1-9]\d{0,6})[\"'][^>]*>\s*" + self.start + rb"f[\s>/]"
+        return (
+            re.compile(self.start + rb"c(?=[\s>/])"),
+            re.compile(self.start + rb"c" + _ATTRIBUTES),
+            re.compile(self.start + formula),
+        )
+
+
+_BARE = _Cells(b"<").compiled()
+_WITH_PREFIX = _Cells(_P).compiled()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -232,8 +252,8 @@ class _Scan:
 
     def feed(self, chunk: bytes) -> None:
         buffer = self._tail + chunk
-        window = max(0, len(buffer) - _WINDOW)
-        cells = [found.start() for found in _ANY_CELL.finditer(buffer, window)]
+        any_cell = _patterns(buffer)[0]
+        cells = [found.start() for found in any_cell.finditer(buffer, max(0, len(buffer) - _WINDOW))]
         cut = cells[-1] if cells else buffer.rfind(b"<")
         if cut <= 0 and len(buffer) > 4 * _CHUNK:
             raise self._odd()
@@ -246,8 +266,9 @@ class _Scan:
 
     def _take(self, data: bytes) -> None:
         found = self._found
-        cells = _CELL.findall(data)
-        if len(cells) != sum(1 for _ in _ANY_CELL.finditer(data)):
+        any_cell, plain_cell, formula = _patterns(data)
+        cells = plain_cell.findall(data)
+        if len(cells) != len(any_cell.findall(data)):
             raise self._odd()
         filled = [attributes for attributes, end in cells if end == b">"]
         references = _REFERENCE.findall(b"\n".join(filled))
@@ -257,9 +278,21 @@ class _Scan:
             found.columns.update({column for column, _ in references})
             found.last_row = max(found.last_row, *(int(row) for _, row in references))
             self._check_size()
-        for pattern, noted in ((_FORMULA, found.formulas), (_FAULTY, found.faults), (_MERGED, found.merged)):
-            if len(noted) < _MAX_NOTED:
-                noted += [match[1].decode() for match in pattern.finditer(data)]
+        self._note(found.formulas, formula.finditer(data) if _FORMULA_AT_ALL.search(data) else ())
+        self._note(found.merged, _MERGED.finditer(data) if b"mergeCell" in data else ())
+        faulty = (_REFERENCE.search(one) for one in filled if _FAULTY.search(one)) if self._may_fault(filled) else ()
+        self._note(found.faults, (one for one in faulty if one))
+
+    @staticmethod
+    def _may_fault(filled: list[bytes]) -> bool:
+        return _FAULTY.search(b"\n".join(filled)) is not None
+
+    @staticmethod
+    def _note(noted: list[str], matches: Iterable[re.Match[bytes]]) -> None:
+        for match in matches:
+            if len(noted) >= _MAX_NOTED:
+                return
+            noted.append(b"".join(match.groups()).decode())
 
     def _check_size(self) -> None:
         width = max(column_number(letters.decode()) for letters in self._found.columns)
@@ -273,6 +306,10 @@ class _Scan:
     def _odd(self) -> ImportRefused:
         reason = f"the sheet {self._sheet!r} has cells that do not say where they stand"
         return refuse(self._source, f"{reason}: save the file anew with Excel or LibreOffice")
+
+
+def _patterns(data: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes], re.Pattern[bytes]]:
+    return _WITH_PREFIX if _PREFIXED.search(data) else _BARE
 
 
 def column_number(letters: str) -> int:

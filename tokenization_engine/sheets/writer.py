@@ -73,6 +73,8 @@ class SheetWriter:
             case date():
                 stamp = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
                 self.sheet.write_datetime(row, column, stamp, style or self.formats["day"])
+            case int() if abs(value) >= 10**15:  # a spreadsheet keeps 15 digits
+                self.sheet.write_string(row, column, str(value), style)
             case int() | float():
                 self.sheet.write_number(row, column, value, style)
             case _:
