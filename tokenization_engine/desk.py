@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chia_rs import Coin
-from sqlalchemy import select, update
+from sqlalchemy import make_url, select, update
 from sqlalchemy.orm import Session
 
 from chain.errors import AnswerCapped
@@ -71,7 +71,11 @@ class Lookout:
         with self.register.reading() as session:
             row = session.scalars(select(RegistryRow).where(RegistryRow.is_current)).first()
         if row is None:
-            raise NoRegistry("this engine has no registry yet: `registry create NAME`, or `registry open ID`")
+            database = make_url(self.settings.database).render_as_string(hide_password=True)
+            raise NoRegistry(
+                f"this engine has no registry yet: `registry create NAME`, or `registry open ID`, or --database if its "
+                f"database is another than {database}"
+            )
         return LauncherId(row.registry_id)
 
     async def look(self, registry_id: LauncherId | None = None) -> RegistryState:
