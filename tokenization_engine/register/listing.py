@@ -166,7 +166,7 @@ class Listings:
         query, search = _units(wanted), search_of_units(wanted)
         if search is not None:
             ids, count = _found(
-                find_units(session, search, offset=offset, limit=limit, is_newest_first=_is_back(wanted))
+                find_units(session, search, offset=offset, limit=limit, is_newest_first=wanted.order.is_descending)
             )
         else:
             ids, count = self._ids(session, wanted, query, Unit, offset=offset, limit=limit)
