@@ -33,8 +33,8 @@ check: test
 slow: setup            ## the long suites, after make test
 	@$(BIN)/python -m pytest -n auto -m "slow and not real_node" --timeout 1800
 
-real: setup            ## the suites on a real full node and the official wallet, one node for all (plots: made once)
-	@$(BIN)/python -m pytest -m real_node --timeout 600
+real: setup            ## the suites on a real full node and the official wallet: two workers, a node each (plots: made once)
+	@$(BIN)/python -m pytest tests/real_node -n 2 --dist loadgroup -m real_node --timeout 1200
 
 bench: setup
 	@$(BIN)/python -m bench

@@ -41,7 +41,7 @@ PEOPLE = {
 BIG, SMALL = "BT-CDM2746-2020", "BT-CDM2746-2021"
 BIG_BLOCKS, BIG_UNITS = 12, 1000
 SMALL_BLOCKS, SMALL_UNITS = 104, 5
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 240.0
 
 
 @dataclass(kw_only=True)
@@ -72,14 +72,14 @@ class Cast:
             "CHIA_KEYS_ROOT": str(home / "keys"),
             "CARBON_ENGINE_DATABASE": f"sqlite:///{home / 'register.sqlite'}",
             "CARBON_ENGINE_CONFIRMATIONS": "1",
-            "CARBON_ENGINE_POLL_SECONDS": "0.2",
-            "CARBON_ENGINE_WAIT_SECONDS": "100",
+            "CARBON_ENGINE_POLL_SECONDS": "0.4",
+            "CARBON_ENGINE_WAIT_SECONDS": "240",
             "CARBON_WALLET_HOME": str(home),
             "CARBON_WALLET_PORT": str(self.ports[name]),
-            "CARBON_WALLET_POLL_SECONDS": "0.2",
+            "CARBON_WALLET_POLL_SECONDS": "0.4",
             "CARBON_EXPLORER_HOME": str(home),
             "CARBON_EXPLORER_PORT": str(self.ports[name]),
-            "CARBON_EXPLORER_POLL_SECONDS": "0.2",
+            "CARBON_EXPLORER_POLL_SECONDS": "0.4",
         }
         return Actor(name=name, environment=environment)
 
@@ -152,18 +152,18 @@ class Cast:
 
     # ---- the index
 
-    def fresh_auditor(self, folder: Path) -> Actor:
-        """Another auditor, who rebuilds the registry from its id and the node alone."""
+    def fresh_auditor(self, folder: Path, registry_id: str = "") -> Actor:
+        """Another auditor, who rebuilds the registry (else ours) from its id and the node alone."""
         environment = {**self.actors["auditor"].environment, "CARBON_EXPLORER_HOME": str(folder / "fresh")}
         fresh = Actor(name="another auditor", environment=environment)
-        fresh.ask("climate-explorer", "follow", self.registry_id)
+        fresh.ask("climate-explorer", "follow", registry_id or self.registry_id)
         fresh.ask("climate-explorer", "sync")
         return fresh
 
-    def dump(self, auditor: Actor) -> str:
-        """The auditor's whole index, as canonical text."""
+    def dump(self, auditor: Actor, registry_id: str = "") -> str:
+        """All that the auditor's index holds of the registry (else ours), as canonical text."""
         done = subprocess.run(
-            [sys.executable, "-m", "explorer", "dump", self.registry_id],
+            [sys.executable, "-m", "explorer", "dump", registry_id or self.registry_id],
             env={**os.environ, **auditor.environment},
             capture_output=True,
             text=True,
@@ -171,6 +171,13 @@ class Cast:
             check=True,
         )
         return done.stdout
+
+    def until_read(self, height: int) -> None:
+        """Wait until the auditor's daemon has read that block."""
+        self.until(
+            lambda: (self.http("auditor", "/v1/status")["index"]["height"] or 0) >= height,
+            f"the explorer reads block {height}",
+        )
 
     # ---- waiting
 

@@ -1,4 +1,4 @@
-"""The real node and the official wallets, one of each for the session; see `node.py` and `wallet.py` for their use."""
+"""The real node and the official wallets, one of each for each worker; see `node.py` and `wallet.py` for their use."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ WALLET_MNEMONICS = (
 """Keys in the keychain of the session's node; the first fingerprint is the farmer's, these follow."""
 OTHER_MNEMONIC = "abandon " * 11 + "about"
 """The key of the other wallet."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, each with a node of its own: all who need the cast go to one, else each file to one."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("real_node"):
+            item.add_marker(pytest.mark.xdist_group("cast" if "cast" in item.fixturenames else item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -64,7 +65,7 @@ class RealNode:
         self.home = Home(folder=self.folder)
         self.service = Service(role="node", home=self.home)
         self.port, self.rpc_port, self.wallet_rpc_port, daemon_port = free_ports(4)
-        _ = shutil.copytree(PLOT_CACHE, self.home.plots) if PLOT_CACHE.exists() else None
+        _cached_plots(self.home.plots)
         self.fingerprints = self.home.init(
             {
                 "mnemonics": [FARMER_MNEMONIC, *self.mnemonics],
@@ -202,11 +203,21 @@ class RealNode:
                 await asyncio.sleep(0.2)
 
 
+def _cached_plots(plots: Path) -> None:
+    """Copy what is in the cache, if anything: all of a node's plots, or none."""
+    if PLOT_CACHE.exists():
+        shutil.copytree(PLOT_CACHE, plots)
+
+
 def _keep_plots(plots: Path) -> None:
-    """Copy new plots to the cache, each whole or not at all."""
-    PLOT_CACHE.mkdir(parents=True, exist_ok=True)
+    """Put new plots into the cache, all at once; of two nodes that made theirs at the same time one is first."""
+    if PLOT_CACHE.exists():
+        return
+    PLOT_CACHE.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix="plots-", dir=PLOT_CACHE.parent))
     for plot in plots.glob("*.plot"):
-        if not (PLOT_CACHE / plot.name).exists():
-            part = PLOT_CACHE / f"{plot.name}.{id(plot)}.part"
-            shutil.copy(plot, part)
-            part.replace(PLOT_CACHE / plot.name)
+        shutil.copy(plot, part)
+    try:
+        part.rename(PLOT_CACHE)
+    except OSError:  # it is there, and not empty
+        shutil.rmtree(part)

@@ -18,7 +18,7 @@ from chain.node import connect
 from puzzles.units import CoinId
 from tests.real_node.cast import BIG, BIG_BLOCKS, BIG_UNITS, FEES, SMALL, SMALL_BLOCKS, SMALL_UNITS, Cast
 
-pytestmark = [pytest.mark.real_node, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_node, pytest.mark.timeout(1200)]
 
 ENGINE, WALLET, EXPLORER = "tokenization-engine", "climate-wallet", "climate-explorer"
 ISSUED = BIG_BLOCKS * BIG_UNITS + SMALL_BLOCKS * SMALL_UNITS

@@ -46,7 +46,7 @@ from tokenization_engine.register.queries import UnitFilter
 from tokenization_engine.register.store import Register
 from tokenization_engine.settings import EngineSettings
 
-pytestmark = [pytest.mark.real_node, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_node, pytest.mark.timeout(1200)]
 
 XCH = 10**12
 LOW = Mojos(1_000)
@@ -86,6 +86,8 @@ def settings_of(folder: Path, name: str = "register") -> EngineSettings:
         confirmations=1,
         poll_seconds=0.05,
         wait_seconds=20,
+        requests_per_key=0,
+        requests_per_address=0,
     )
 
 

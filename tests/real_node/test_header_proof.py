@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 import pytest
-from chia_rs import Coin, FullBlock, SpendBundle
+from chia_rs import FullBlock
 from chia_rs.sized_bytes import bytes32
 
 from chain.errors import AnswerMalformed
-from chain.node import Node, connect
+from chain.node import connect
 from chain.proofs import proof_of_spend, with_proof
 from chain.receipts import seal_for_free
 from explorer.certificate import OPEN, PROVEN, SEALED, verify
@@ -27,8 +27,8 @@ from puzzles.units import CoinId, Mojos, PuzzleHash, units_to_mojos
 from sim.people import Payment, Person
 from tests.explorer.test_certificate import certificate_of
 from tests.explorer.test_header_proof import additions_leaves
-from tests.explorer.world import Held, World, sign, unit_block
-from tests.real_node.ground import RealGround
+from tests.explorer.world import Held, sign, unit_block
+from tests.real_node.ground import RealWorld
 from tests.real_node.node import RealNode
 
 pytestmark = pytest.mark.real_node
@@ -38,21 +38,8 @@ HIDDEN = PrivateField(key="beneficiary_name", value="A guest of Druk Air", salt=
 RECORD = write_record({"purpose": "voluntary"}, (HIDDEN,))
 
 
-class RealWorld(World):
-    """The explorer's small world, on the real node."""
-
-    def __init__(self, real_node: RealNode, node: Node) -> None:
-        self.real_node, self.node = real_node, node
-        self.ground = RealGround(real_node=real_node, node=node)
-
-    async def fund(self, person: Person, amount: int) -> Coin:
-        return await self.ground.fund(person.puzzle_hash, Mojos(amount))
-
-    async def include(self, bundle: SpendBundle, *, farm: bool = True) -> None:
-        if farm:
-            await self.ground.include(bundle)
-        else:
-            await self.node.push(bundle)
+class ProofWorld(RealWorld):
+    """The world of a holder whose retirements are proven."""
 
     async def full_block(self, header_hash: bytes) -> FullBlock:
         async with self.real_node.rpc() as client:
@@ -75,12 +62,12 @@ class Proven:
 
 
 @pytest.fixture
-async def world(real_node: RealNode) -> AsyncIterator[RealWorld]:
+async def world(real_node: RealNode) -> AsyncIterator[ProofWorld]:
     async with connect(real_node.settings) as node:
-        yield RealWorld(real_node, node)
+        yield ProofWorld(real_node, node)
 
 
-async def proven(world: RealWorld) -> Proven:
+async def proven(world: ProofWorld) -> Proven:
     """Other people's spends stand in the same block."""
     held = await world.hold()
     for coin in [await world.fund(FORGER, 1000 + number) for number in range(6)]:
@@ -93,7 +80,7 @@ async def proven(world: RealWorld) -> Proven:
     return Proven(held=held, certificate=certificate, header=certificate.proof, block=block)
 
 
-async def test_retirement_is_proven_to_the_header_of_its_block(world: RealWorld) -> None:
+async def test_retirement_is_proven_to_the_header_of_its_block(world: ProofWorld) -> None:
     made = await proven(world)
     text = write_certificate(made.certificate)
     trusted = bytes(made.block.header_hash)
@@ -115,7 +102,7 @@ async def test_retirement_is_proven_to_the_header_of_its_block(world: RealWorld)
             await verify(read_certificate(forged.encode()), trusted_header=trusted)
 
 
-async def test_dust_with_chosen_puzzle_hashes_proves_nothing(world: RealWorld) -> None:
+async def test_dust_with_chosen_puzzle_hashes_proves_nothing(world: ProofWorld) -> None:
     """The known forgery, on a real block: ids that a forger chose do stand in the additions root, for nothing."""
     made = await proven(world)
     never = replace(made.certificate, unit_count=100, proof=None)
@@ -156,7 +143,7 @@ async def test_dust_with_chosen_puzzle_hashes_proves_nothing(world: RealWorld) -
         await verify(never, node=world.node)
 
 
-async def test_empty_wrapped_coin_is_no_receipt(world: RealWorld) -> None:
+async def test_empty_wrapped_coin_is_no_receipt(world: ProofWorld) -> None:
     """An empty token coin can carry a receipt's puzzle inside and be spent; its own puzzle hash is the wrapped one."""
     held = await world.hold()
     delta = delta_of(100)
@@ -186,7 +173,7 @@ async def test_empty_wrapped_coin_is_no_receipt(world: RealWorld) -> None:
         await verify(claimed, node=world.node)
 
 
-async def test_proofs_of_other_coins_and_other_blocks_are_refused(world: RealWorld) -> None:
+async def test_proofs_of_other_coins_and_other_blocks_are_refused(world: ProofWorld) -> None:
     made = await proven(world)
     burnt = await proof_of_spend(world.node, made.held.coin_id)
     assert burnt is not None
@@ -215,7 +202,7 @@ async def test_proofs_of_other_coins_and_other_blocks_are_refused(world: RealWor
             await verify(made.certificate, trusted_header=bytes(block.header_hash))
 
 
-async def test_block_without_transactions_proves_nothing(world: RealWorld, real_node: RealNode) -> None:
+async def test_block_without_transactions_proves_nothing(world: ProofWorld, real_node: RealNode) -> None:
     made = await proven(world)
     async with real_node.rpc() as client:
         for _ in range(30):
@@ -237,7 +224,7 @@ async def test_block_without_transactions_proves_nothing(world: RealWorld, real_
 
 
 async def test_open_receipt_is_sealed_by_a_stranger_and_a_reorg_makes_its_proof_stale(
-    world: RealWorld, real_node: RealNode
+    world: ProofWorld, real_node: RealNode
 ) -> None:
     held = await world.hold()
     receipt, _ = await world.retire(held, 60, RECORD, is_sealed=False)
@@ -269,7 +256,7 @@ async def test_open_receipt_is_sealed_by_a_stranger_and_a_reorg_makes_its_proof_
         await verify(sealed, trusted_header=renewed.proof.header_hash)
 
 
-async def _additions_do_not_prove_it(world: RealWorld, certificate: Certificate) -> None:
+async def _additions_do_not_prove_it(world: ProofWorld, certificate: Certificate) -> None:
     """An open receipt stands in its block's additions root, by its puzzle hash and by the hash of its id."""
     receipt_id = certificate.receipt_id
     made = (await world.node.coins([receipt_id]))[receipt_id]
@@ -285,7 +272,7 @@ async def _additions_do_not_prove_it(world: RealWorld, certificate: Certificate)
             )
 
 
-async def test_header_is_held_against_its_hash(world: RealWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_header_is_held_against_its_hash(world: ProofWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that answers another block than was asked for is not believed."""
     peak = await world.node.peak()
     other = await world.full_block(peak.prev_hash)

@@ -12,7 +12,7 @@ import pytest
 from sim.programs import Actor, Daemon
 from tests.real_node.cast import BIG, FEES, Cast
 
-pytestmark = [pytest.mark.real_node, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real_node, pytest.mark.timeout(1200)]
 
 ENGINE, WALLET, EXPLORER = "tokenization-engine", "climate-wallet", "climate-explorer"
 
