@@ -27,7 +27,7 @@ from tokenization_engine.errors import ImportRefused, Problem
 MAX_FILE: Final = 100 * 2**20
 """Largest file read, in bytes as it lies on disk."""
 
-MAX_UNPACKED: Final = 2**30
+MAX_UNPACKED = 2**30
 """Most bytes that the parts read may hold altogether."""
 
 MAX_CELLS: Final = 10_000_000
@@ -140,7 +140,7 @@ class _Copy:
     archive: zipfile.ZipFile
     plain: zipfile.ZipFile
     source: str
-    _left: int = MAX_UNPACKED
+    _left: int = field(default_factory=lambda: MAX_UNPACKED)
 
     def make(self) -> dict[str, Findings]:
         names = [info.filename for info in self.archive.infolist()]
