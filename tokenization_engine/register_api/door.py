@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from chain.errors import FeeTooHigh
 from chain.serve import KeyCheck, StatusTable
 from tokenization_engine.api_keys import HEADER, May, find_key
 from tokenization_engine.errors import Problem, RecordInvalid
@@ -21,7 +22,7 @@ from tokenization_engine.register_api.core import CALLER_KEY, Api, Caller, Route
 from tokenization_engine.register_api.rates import Rates, address_group
 from tokenization_engine.register_api.reading import TooLarge, TooSlow
 
-API_STATUSES: StatusTable = {TooLarge: 413, TooSlow: 408}
+API_STATUSES: StatusTable = {TooLarge: 413, TooSlow: 408, FeeTooHigh: 409}
 """Statuses of the errors that only this API knows; the others are the daemon's."""
 
 CADT_NO_KEY = "CADT API key not found"

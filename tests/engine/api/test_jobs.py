@@ -43,7 +43,7 @@ async def test_job_is_started_by_a_program_and_signed_by_the_admin(
     assert (await mint("POST", "/register/jobs", wish(desk, f"{SERIES}-1", dry_run=True)))["jobs"] == []
     (job,) = (await mint("POST", "/register/jobs", wish(desk, f"{SERIES}-1", f"{SERIES}-101", fee=5)))["jobs"]
     (row,) = (await mint("GET", "/v1/engine/jobs?limit=1"))["jobs"]
-    assert (row["id"], row["author"], row["state"], row["fee"]) == (job["id"], "mint", "planned", 5)
+    assert (row["job"], row["author"], row["state"], row["fee"]) == (job["job"], "mint", "planned", 5)
     refused = await mint("POST", "/register/jobs", wish(desk, f"{SERIES}-1"), status=409)
     assert refused["error"] == "UnderWay"
 
@@ -51,7 +51,7 @@ async def test_job_is_started_by_a_program_and_signed_by_the_admin(
     await chain.farm(2)
     await one_round(desk)
 
-    (done,) = [one for one in (await mint("GET", "/v1/engine/jobs"))["jobs"] if one["id"] == job["id"]]
+    (done,) = [one for one in (await mint("GET", "/v1/engine/jobs"))["jobs"] if one["job"] == job["job"]]
     assert done["state"] == State.REGISTERED
     tokens = await mint("GET", "/v1/units?page=1&limit=10&onlyTokenizedUnits=true")
     assert [unit["marketplace"] for unit in tokens["data"]] == ["Tokenized on Chia"] * 2
