@@ -142,7 +142,7 @@ def test_filled_in_template_imports(register: Register, tmp_path: Path) -> None:
         "labels": {"projectId": "hydro", **project()["labels"][0]},
         "units": {**unit(), "unitBlockStart": "BT-X-2021-1", "unitBlockEnd": "BT-X-2021-100", "labels": "authorized"},
     }
-    sheets = {}
+    sheets: dict[str, list[list[Any]]] = {}
     for name, row in rows.items():
         (header,) = book.get_sheet_by_name(name).to_python()
         names = [str(cell).removesuffix("*") for cell in header]
