@@ -25,7 +25,8 @@ def backup_command(out: Output, file: Path) -> None:
         f"backed up: {manifest.row_count} rows of {len(manifest.tables)} tables in {done.size} bytes; the trail's head "
         f"is 0x{manifest.head_hash.hex()} (entry {manifest.last_entry}); sha256 of the file: {done.sha256}"
     )
-    out.show(done, text=lambda console: console.print(text))
+    value = {"file": str(done.file), "size": done.size, "sha256": done.sha256, "manifest": manifest}
+    out.show(value, text=lambda console: console.print(text))
 
 
 @click.command("restore")

@@ -76,9 +76,10 @@ def _empty_tables(connection: Connection, reader: Reader) -> list[tuple[TablePar
             f"the database has tables of the schema {schema}, the backup is of {manifest.schema[:40]!r}: name a "
             "database in which this program has made no tables yet"
         )
-    if sorted(filter(is_kept, made)) != sorted(part.name for part in manifest.tables):
+    names = [part.name for part in manifest.tables]
+    if sorted(filter(is_kept, made)) != sorted(names):
         raise reader.broken("its tables are not those of its schema")
-    tables = [(part, reflected(connection, part.name)) for part in manifest.tables]
+    tables = list(zip(manifest.tables, reflected(connection, names), strict=True))
     for part, table in tables:
         if set(part.columns) != set(table.columns.keys()) or len(part.columns) != len(table.columns):
             raise reader.broken(f"the columns of {part.name} are not those of its schema")

@@ -28,9 +28,11 @@ def is_kept(name: str) -> bool:
     return not name.startswith(_DERIVED)
 
 
-def reflected(connection: Connection, name: str) -> Table:
-    """The table as it stands in the database, its columns with the database's own types."""
-    return Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
+def reflected(connection: Connection, names: Sequence[str]) -> list[Table]:
+    """The tables as they stand in the database, their columns with the database's own types."""
+    found = MetaData()
+    found.reflect(connection, only=names, resolve_fks=False)
+    return [found.tables[name] for name in names]
 
 
 def writers(table: Table) -> list[Callable[[Any], object]]:

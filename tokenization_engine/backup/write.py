@@ -65,7 +65,7 @@ def back_up(register: Register, file: Path, *, progress: Callable[[int], None] =
 
 
 def _write(connection: Connection, sink: IO[bytes], proof: Proof, progress: Callable[[int], None]) -> None:
-    tables = [reflected(connection, name) for name in table_names()]
+    tables = reflected(connection, table_names())
     schema = schema_of(connection, MIGRATIONS)
     assert schema is not None
     manifest = Manifest(
