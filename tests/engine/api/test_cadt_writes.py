@@ -53,7 +53,7 @@ async def test_split_keeps_the_id_and_the_serials(editor: Caller) -> None:
     assert [change["unitCount"] for change in row["diff"]["change"]] == [60, 40]
     await editor("POST", "/v1/staging/commit", {"ids": [unit["warehouseUnitId"]]})
 
-    one, other = (await editor("GET", "/v1/units?page=1&limit=2"))["data"]
+    one, other = (await editor("GET", "/v1/units?page=1&limit=2&order=SERIALNUMBER"))["data"]
     assert (one["warehouseUnitId"], one["unitBlockEnd"]) == (unit["warehouseUnitId"], f"{SERIES}-60")
     assert (other["unitBlockStart"], other["unitCount"], other["unitOwner"]) == (f"{SERIES}-61", 40, None)
     refused = {"warehouseUnitId": one["warehouseUnitId"], "records": [{"unitCount": 1}, {"unitCount": 1}]}
