@@ -42,7 +42,7 @@ async def test_engine_goes_on_after_its_server_was_killed_at_any_step(
     with desk.register.writing("admin") as session:
         imported(session, *(unit(100 * n + 1, 100 * n + 100) for n in range(len(STEPS))))
     for number, fatal in enumerate(STEPS):
-        killed = []
+        killed: list[str] = []
 
         def die(step: str, _job: Job, fatal: str = fatal, killed: list[str] = killed) -> None:
             if step == fatal and not killed:

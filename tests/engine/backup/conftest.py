@@ -54,4 +54,4 @@ def lived(databases: Databases, lived_url: str, opened: Callable[[str], Register
 @pytest.fixture
 def backup(lived_backup: Path, tmp_path: Path) -> Path:
     """The file of its backup."""
-    return shutil.copy(lived_backup, tmp_path / "backup.gz")
+    return Path(shutil.copy(lived_backup, tmp_path / "backup.gz"))

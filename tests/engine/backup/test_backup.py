@@ -55,7 +55,7 @@ def test_backup_is_of_one_moment_while_writers_go_on(
     register = opened(url)
     live(register)
     other = opened(url)
-    written = []
+    written: list[int] = []
 
     def write_meanwhile(_done: int) -> None:
         number = 1000 + len(written)
