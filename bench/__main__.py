@@ -9,7 +9,7 @@ import time
 import click
 from rich.console import Console
 
-from bench import batch, certificates, costs, indexing, memory, wallet
+from bench import batch, certificates, costs, indexing, memory, register, wallet
 from bench.report import Section, Target, machine, show_targets
 
 SECTIONS: dict[str, Section] = {
@@ -19,7 +19,10 @@ SECTIONS: dict[str, Section] = {
     "wallet": wallet.run,
     "certificates": certificates.run,
     "memory": memory.run,
+    "register": register.run,
 }
+LONG = ("register",)
+"""Sections that run only when they are named: minutes each."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,12 +30,12 @@ SECTIONS: dict[str, Section] = {
 @click.option("--quick", "is_quick", is_flag=True, help="Smaller sizes, for a look in under a minute.")
 @click.option("--width", type=click.IntRange(60, 400), help="Columns of the tables; else the terminal's.")
 def main(sections: tuple[str, ...], is_quick: bool, width: int | None) -> None:
-    """Measure the named SECTIONS, or all of them."""
+    """Measure the named SECTIONS, or all of them but `register`, which takes many minutes."""
     logging.getLogger("chia").setLevel(logging.ERROR)
     console = Console(width=width or (None if sys.stdout.isatty() else 140), highlight=False)
     console.print(f"Measured on {machine()}{', quick sizes' if is_quick else ''}.")
     targets: list[Target] = []
-    for name in sections or SECTIONS:
+    for name in sections or (name for name in SECTIONS if name not in LONG):
         started = time.perf_counter()
         console.print()
         targets += SECTIONS[name](console, is_quick)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tokenization_engine.register.search import Has, Search, has
@@ -11,6 +11,7 @@ from tokenization_engine.register.search_terms import Facet
 if TYPE_CHECKING:
     from tokenization_engine.register.listing import ProjectsWanted, UnitsWanted, Where
 
+_YEARS = range(1900, 3001)
 _UNIT_FACETS: Mapping[str, Facet] = {
     "vintageYear": Facet.VINTAGE_YEAR,
     "unitType": Facet.UNIT_TYPE,
@@ -70,7 +71,28 @@ def search_of_projects(wanted: ProjectsWanted) -> Search | None:
 def _conditions(where: Iterable[Where], facets: Mapping[str, Facet]) -> list[Has] | None:
     found = []
     for one in where:
-        if one.name not in facets or one.op not in ("in", "eq", "not"):
+        if one.name not in facets or one.op == "like":
             return None
-        found.append(has(facets[one.name], *one.values, is_not=one.op == "not"))
+        values: Sequence[object] = one.values
+        if facets[one.name] is Facet.VINTAGE_YEAR:
+            values = _years(one)
+        elif one.op not in ("in", "eq", "not"):
+            return None
+        found.append(has(facets[one.name], *values, is_not=one.op == "not"))
     return found
+
+
+def _years(where: Where) -> list[int]:
+    """The vintages that a condition names; its values were read before."""
+    asked = [int(value) for value in where.values]
+    match where.op:
+        case "lt":
+            return [year for year in _YEARS if year < asked[0]]
+        case "gt":
+            return [year for year in _YEARS if year > asked[0]]
+        case "lte":
+            return [year for year in _YEARS if year <= asked[0]]
+        case "gte":
+            return [year for year in _YEARS if year >= asked[0]]
+        case _:
+            return asked

@@ -1,0 +1,111 @@
+"""Section `register`: a nation's register on both databases: import, searches and pages under load, memory."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from bench.register_data import Size
+from bench.register_load import PAGE, Filled, Read, fill, fill_more, read
+from bench.report import Target, table, thousands
+from tests.postgres import serving_postgres
+
+SIZE, QUICK_SIZE = Size(projects=10_000), Size(projects=100)
+MORE = Size(projects=50)
+READERS = 10
+SECONDS, QUICK_SECONDS = 30.0, 5.0
+
+
+def run(console: Console, is_quick: bool) -> list[Target]:
+    """Import, then ten readers who ask without a pause, then the same while more is imported; on each database."""
+    size, seconds = (QUICK_SIZE, QUICK_SECONDS) if is_quick else (SIZE, SECONDS)
+    targets: list[Target] = []
+    filled: dict[str, Filled] = {}
+    reads: dict[str, list[Read]] = {}
+    beside: dict[str, list[Read]] = {}
+    for name, place in (("SQLite", _sqlite), ("PostgreSQL", _postgres)):
+        with place() as url, ProcessPoolExecutor(READERS + 1, mp_context=get_context("spawn")) as pool:
+            filled[name] = pool.submit(fill, url, size).result()
+            reads[name] = [one.result() for one in [pool.submit(read, url, size, i, seconds) for i in range(READERS)]]
+            writer = pool.submit(fill_more, url, size.projects, MORE)
+            beside[name] = [one.result() for one in [pool.submit(read, url, size, i, seconds) for i in range(READERS)]]
+            writer.result()
+        targets += _targets(name, filled[name], reads[name])
+    _show_imports(console, filled, size)
+    _show_reads(console, f"{READERS} readers, each asking without a pause", reads)
+    _show_reads(console, f"The same, while {thousands(MORE.units)} units are imported", beside)
+    return targets
+
+
+@contextmanager
+def _sqlite() -> Iterator[str]:
+    with TemporaryDirectory(prefix="bench-register-") as folder:
+        yield f"sqlite:///{Path(folder) / 'register.sqlite'}"
+
+
+@contextmanager
+def _postgres() -> Iterator[str]:
+    with serving_postgres() as server:
+        yield server.new_database()
+
+
+def _targets(name: str, filled: Filled, reads: list[Read]) -> list[Target]:
+    slowest = max(_percentile(found, 0.99) for found in _by_question(reads).values())
+    rate = filled.units / filled.seconds
+    return [
+        Target(what=f"{name}: validated import", found=rate, limit=5000, unit="units/s", is_floor=True),
+        Target(what=f"{name}: slowest question, p99", found=slowest * 1000, limit=50, unit="ms"),
+    ]
+
+
+def _show_imports(console: Console, filled: dict[str, Filled], size: Size) -> None:
+    drawn = table(
+        f"Import of {thousands(size.projects)} projects with {thousands(size.units)} unit records",
+        "database",
+        "seconds",
+        "units a second",
+        "units a second of its core",
+        "peak memory, MiB",
+        caption="The validated path: every field, reference, overlap and total checked, audit trail with its hash "
+        "chain, search index; one transaction. PostgreSQL's own work is on another core and runs without fsync.",
+    )
+    for name, one in filled.items():
+        on_core = thousands(one.units / one.cpu_seconds)
+        drawn.add_row(name, f"{one.seconds:.1f}", thousands(one.units / one.seconds), on_core, thousands(one.peak_mib))
+    console.print(drawn)
+
+
+def _show_reads(console: Console, title: str, reads: dict[str, list[Read]]) -> None:
+    columns = [f"{name}, {what}" for name in reads for what in ("median ms", "p99 ms")]
+    peak = max(one.peak_mib for some in reads.values() for one in some)
+    drawn = table(
+        title,
+        "question",
+        *columns,
+        caption=f"An answer is the exact count and a page of {PAGE} whole records. "
+        f"A reader is a process of its own; the largest held {peak:,.0f} MiB.",
+    )
+    found = {name: _by_question(some) for name, some in reads.items()}
+    for question in next(iter(found.values())):
+        cells: list[str] = []
+        for name in reads:
+            seconds = found[name][question]
+            cells += [f"{statistics.median(seconds) * 1000:.1f}", f"{_percentile(seconds, 0.99) * 1000:.1f}"]
+        drawn.add_row(question, *cells)
+    console.print(drawn)
+
+
+def _by_question(reads: list[Read]) -> dict[str, list[float]]:
+    return {name: [one for each in reads for one in each.seconds[name]] for name in reads[0].seconds}
+
+
+def _percentile(seconds: list[float], part: float) -> float:
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
