@@ -251,10 +251,14 @@ def test_writer_finds_what_it_has_just_written(register: Register) -> None:
 
 
 def test_nothing_of_a_write_that_failed_is_found(register: Register) -> None:
-    with pytest.raises(RuntimeError), register.writing("admin") as session:
-        imported(session)
-        assert find_units(session, Search()).record_count == 1
-        raise RuntimeError
+    def write_and_fail() -> None:
+        with register.writing("admin") as session:
+            imported(session)
+            assert find_units(session, Search()).record_count == 1
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        write_and_fail()
     with register.reading() as session:
         assert find_units(session, Search()).record_count == 0
         assert not is_behind(session)
