@@ -23,6 +23,8 @@ from chain.errors import SettingsError
 
 CONFIG_VARIABLE = "CARBON_CONFIG"
 DEFAULT_CONFIG_FILE = Path("carbon.yaml")
+SECTIONS = ("node", "fees", "logs", "wallet", "signer", "engine", "explorer")
+"""The sections that some program reads."""
 
 T = TypeVar("T", bound="Settings")
 
@@ -130,6 +132,12 @@ def _read_config() -> yaml.MappingNode | None:
         return None
     if not isinstance(node, yaml.MappingNode):
         raise SettingsError(f"{path}, line {node.start_mark.line + 1}: expected sections such as 'node:', not a list")
+    for key, _ in node.value:
+        if key.value not in SECTIONS:
+            raise SettingsError(
+                f"{path}, line {key.start_mark.line + 1}: the section {str(key.value)!r} is unknown, expected one of "
+                f"{', '.join(SECTIONS)}"
+            )
     return node
 
 

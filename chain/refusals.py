@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chia.util.errors import Err, ValidationError
+
 from chain.errors import AlreadySpent, MempoolConflict, NodeNotSynced, NotTakenYet, PushRefused
 from puzzles.units import CoinId
 
@@ -86,3 +88,10 @@ async def waiting(node: Node, bundle: SpendBundle) -> PushRefused:
     return PushRefused(
         "PENDING", "the transaction was put aside: it may not be included before a height that has not come"
     )
+
+
+def consensus_reason(error: Exception) -> str:
+    """The name of chia's reason, empty if it has none; its validator raises a ValueError of (kind, number, text)."""
+    number: object = error.args[1] if len(error.args) > 1 else None
+    known = {each.value: each.name for each in Err}
+    return error.code.name if isinstance(error, ValidationError) else known.get(number, "")  # type: ignore[call-overload]

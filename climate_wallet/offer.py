@@ -14,7 +14,7 @@ from secrets import token_bytes
 
 from chia.types.blockchain_format.program import Program
 from chia.util.bech32m import bech32_decode, convertbits
-from chia.util.errors import Err, ValidationError
+from chia.util.errors import ValidationError
 from chia.wallet.trading.offer import Offer as ChiaOffer
 from chia.wallet.util.puzzle_compression import CompressionVersionError, decompress_object_with_puzzles
 from chia.wallet.wallet_spend_bundle import WalletSpendBundle
@@ -39,6 +39,7 @@ from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
 from chain.network import Network
+from chain.refusals import consensus_reason
 from climate_wallet.errors import OfferMalformed, OfferUnsupported
 from climate_wallet.offer_amounts import MAX_TEXT
 from puzzles.cat import CREATE_COIN, TAIL_MARKER, CatReading, first_items, read_cat_spend
@@ -267,7 +268,7 @@ def _rehearsed(bundle: SpendBundle, asked: Sequence[Asked], network: Network, he
 
 
 def _refused(error: Exception, network: Network) -> str:
-    code = _code(error)
+    code = consensus_reason(error)
     match code:
         case "BAD_AGGREGATE_SIGNATURE":
             return f"the offer's signature does not fit: it was changed, or is not for {network.name}"
@@ -282,13 +283,6 @@ def _refused(error: Exception, network: Network) -> str:
         case _:
             reason = f" ({code})" if code else ""
             return f"the offer would be refused by every node even when it is paid{reason}"
-
-
-def _code(error: Exception) -> str:
-    """The name of chia's reason; its validator raises a ValueError of (kind, number, text)."""
-    number: int = error.args[1] if len(error.args) > 1 else -1
-    known = {each.value: each.name for each in Err}
-    return error.code.name if isinstance(error, ValidationError) else known.get(number, "")
 
 
 def _check_kinds(conditions: SpendBundleConditions) -> None:

@@ -30,6 +30,7 @@ from chia_rs.sized_bytes import bytes32
 from chia_rs.sized_ints import uint64
 
 from chain.network import Network
+from chain.refusals import consensus_reason
 from climate_wallet.addresses import Address, PrivateKeys
 from climate_wallet.errors import BuildError
 from puzzles.cat import CatSpend, cat_ring
@@ -202,7 +203,9 @@ def check(bundle: SpendBundle, network: Network, height: Height) -> Checked:
     try:
         conditions, _, _ = validate_clvm_and_signature(bundle, MAX_COST, network.constants, flags)
     except (ValidationError, ValueError, TypeError) as error:
-        raise BuildError(f"the transaction as built would be refused by every node ({error})") from error
+        raise BuildError(
+            f"the transaction as built would be refused by every node ({consensus_reason(error)})"
+        ) from error
     return Checked(
         cost=int(conditions.cost),
         fee=Mojos(int(conditions.removal_amount) - int(conditions.addition_amount)),

@@ -14,6 +14,7 @@ from chia.types.blockchain_format.program import Program
 from chia_rs import AugSchemeMPL, CoinSpend, G2Element, SpendBundle
 
 from chain.fees import cost_of, fee_for
+from chain.refusals import consensus_reason
 from climate_wallet.errors import BuildError
 from climate_wallet.spends import Checked, OwnCoin, Payment, check, pay_xch, sign
 from puzzles.units import CoinId, Mojos
@@ -79,4 +80,6 @@ def unsigned_cost(desk: Desk, spends: Sequence[CoinSpend]) -> int:
     try:
         return cost_of(SpendBundle(list(spends), G2Element()), desk.network)
     except ValueError as error:
-        raise BuildError(f"the transaction as built would be refused by every node ({error})") from error
+        raise BuildError(
+            f"the transaction as built would be refused by every node ({consensus_reason(error)})"
+        ) from error

@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from chain.config import Settings, resolved
+from chain.config import SECTIONS, Settings, resolved
 from chain.errors import SettingsError
+from chain.fees import FeeSettings
+from chain.logs import LogSettings
 from chain.settings import NodeSettings, load_settings
+from climate_wallet.settings import WalletSettings
+from climate_wallet.stock.settings import SignerSettings
+from explorer.settings import ExplorerSettings
+from tokenization_engine.settings import EngineSettings
 
 WriteConfig = Callable[[str], Path]
 
@@ -47,6 +53,12 @@ def test_own_node_has_the_usual_port(write_config: WriteConfig) -> None:
     assert load_settings(NodeSettings).url == "https://127.0.0.1:8555"
 
 
+def test_every_section_that_a_program_reads_is_known() -> None:
+    read: list[type[Settings]] = [FeeSettings, NodeSettings, LogSettings, WalletSettings, SignerSettings]
+    read += [EngineSettings, ExplorerSettings]
+    assert {each.section for each in read} == set(SECTIONS)
+
+
 def test_section_of_another_program_is_left_alone(write_config: WriteConfig) -> None:
     write_config("wallet:\n  colour: green\n")
     assert load_settings(NodeSettings).network == "simulator0"
@@ -62,6 +74,7 @@ def test_section_of_another_program_is_left_alone(write_config: WriteConfig) -> 
         ("node:\n  - url\n", "the section 'node' must hold"),
         ("node: {}\nnode: {}\n", "came twice"),
         ("- node\n", "line 1: expected sections"),
+        ("node: {}\nnod:\n  network: mainnet\n", "line 2: the section 'nod' is unknown, expected one of node, fees"),
         ("node: [\n", "line 2"),
         ("node: \x00\n", "carbon.yaml"),
         ("node: " + "[" * 5000, "nested too deeply"),
