@@ -7,8 +7,8 @@ from climate_wallet.exits import EXIT_CODES as WALLET_EXIT_CODES
 from climate_wallet.exits import INPUT, KEYS, REFUSED, UNREACHABLE
 from puzzles.errors import SerialsTaken
 from tokenization_engine.errors import (
-    BackupInvalid,
     ApiKeyInvalid,
+    BackupInvalid,
     CadtDown,
     EngineError,
     ExportFailed,

@@ -49,9 +49,9 @@ class EngineSettings(DoorSettings):
     """Longest wait for the chain; the journal goes on later."""
     is_observer_open: bool = False
     """Whether the buyers' view of the register answers everybody, without a key."""
-    requests_per_key: int = Field(1200, ge=0)
+    requests_per_key: int = Field(default=1200, ge=0)
     """Requests a minute that each API key may make; 0 for any number."""
-    requests_per_address: int = Field(120, ge=0)
+    requests_per_address: int = Field(default=120, ge=0)
     """Requests a minute from each address that shows no key of ours; 0 for any number."""
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ class Knot:
 
 
 def allocate_much() -> None:
-    kept = [[[]] for _ in range(200_000)]
+    kept: list[list[list[int]]] = [[[]] for _ in range(200_000)]
     assert len(kept) == 200_000
 
 

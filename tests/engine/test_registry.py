@@ -156,7 +156,7 @@ async def test_id_of_another_singleton_is_no_registry(desk: Desk, founded: Launc
 
 
 async def test_engine_without_a_registry_says_so(desk: Desk) -> None:
-    with pytest.raises(NoRegistry, match="another than sqlite:.*register.sqlite"):
+    with pytest.raises(NoRegistry, match=r"another than sqlite:.*register\.sqlite"):
         await desk.look()
 
 

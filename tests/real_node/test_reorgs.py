@@ -14,16 +14,20 @@ import pytest
 from chia_rs import Coin, SpendBundle
 
 from chain.node import Node, connect
+from chain.submit import push
+from puzzles.cat import CatSpend, cat_puzzle_hash, cat_ring, lineage_proof, payment, read_cat_spend
+from puzzles.standard import quoted_solution
+from puzzles.units import AssetId, CoinId, Mojos, PuzzleHash
 from sim.people import ALICE, BOB, Person
 from tests.explorer.world import Registry, unit_block
-from tests.real_node.cast import Cast
+from tests.real_node.cast import BIG, FEES, Cast
 from tests.real_node.ground import RealWorld
 from tests.real_node.node import RealNode
 from tests.real_node.trouble import purse
 
 pytestmark = [pytest.mark.real_node, pytest.mark.timeout(1200)]
 
-EXPLORER = "climate-explorer"
+ENGINE, WALLET, EXPLORER = "tokenization-engine", "climate-wallet", "climate-explorer"
 OFFICER, CAROL = Person("officer of branches"), Person("carol")
 
 
@@ -137,3 +141,83 @@ async def test_index_that_lived_through_branches_equals_one_built_fresh(
     cast.stop("auditor")
     fresh = cast.fresh_auditor(tmp_path, registry_id)
     assert cast.dump(cast.actors["auditor"], registry_id) == cast.dump(fresh, registry_id)
+
+
+async def held(node: Node, person: Person, asset_id: AssetId) -> Coin:
+    """The person's one unspent coin of the token."""
+    found = await node.coins_by_puzzle_hashes([cat_puzzle_hash(asset_id, person.puzzle_hash)], include_spent=False)
+    (only,) = found
+    return only.coin
+
+
+async def pay_on(node: Node, giver: Person, receiver: Person, asset_id: AssetId, coin: Coin) -> SpendBundle:
+    """The giver's signed transfer of a whole token coin."""
+    parent = (await node.coins([CoinId(bytes(coin.parent_coin_info))]))[CoinId(bytes(coin.parent_coin_info))]
+    assert parent.spent_height is not None
+    reading = read_cat_spend(await node.spend(parent.coin_id, parent.spent_height))
+    assert reading is not None
+    spend = CatSpend(
+        coin=coin,
+        asset_id=asset_id,
+        inner_puzzle=giver.puzzle,
+        inner_solution=quoted_solution([payment(receiver.puzzle_hash, Mojos(int(coin.amount)))]),
+        lineage_proof=lineage_proof(parent.coin, PuzzleHash(bytes(reading.inner_puzzle.get_tree_hash()))),
+    )
+    return giver.signed(cat_ring([spend]))
+
+
+def until_settled(cast: Cast) -> None:
+    """Wait until no wallet waits for a block."""
+
+    def is_settled() -> bool:
+        asked = (cast.http(who, "/v1/transactions/pending") for who in ("developer", "buyer"))
+        return not any(each["transactions"] for each in asked)
+
+    cast.until(is_settled, "the wallets' transactions are in blocks")
+
+
+async def test_wallets_and_engine_repeat_what_a_branch_took_with_it(
+    issued: Cast, explorer: Cast, tmp_path: Path
+) -> None:
+    cast, real = issued, issued.node
+    token = cast.tokens(BIG)[5]
+    asset_id = AssetId(bytes.fromhex(token[2:]))
+    serial = cast.add_unit(5001, 5010)
+    to_developer, to_buyer = (cast.ask(who, WALLET, "address")["address"] for who in ("developer", "buyer"))
+
+    with real.farming():
+        send = ("developer", WALLET, "send", "--token", token)
+        cast.ask(*send, "30", "--to", ALICE.address, *FEES, "--wait")
+        cast.ask(*send, "70", "--to", to_buyer, *FEES, "--wait")
+        cast.until(lambda: cast.units("buyer").get(token) == 70, "the buyer sees her units")
+    base = await real.height()
+    with real.farming():
+        retired = cast.ask("buyer", WALLET, "retire", "20", "--token", token, "--field", "purpose=NDC", *FEES, "--wait")
+        cast.ask(*send, "5", "--to", to_buyer, *FEES, "--wait")
+        cast.ask("registry", ENGINE, "--confirmations", "3", "tokenize", serial, "--to", to_developer, *FEES)
+        async with connect(real.settings) as node:
+            alices = await held(node, ALICE, asset_id)
+            await push(node, await pay_on(node, ALICE, BOB, asset_id, alices))
+        until_settled(cast)
+    cast.until_read(await real.farm(2))
+
+    await real.reorg(await real.height() - base)
+    async with connect(real.settings) as node:
+        alice = CoinId(bytes(alices.name()))
+        assert (await node.coins([alice]))[alice].spent_height is None
+        await push(node, await pay_on(node, ALICE, CAROL, asset_id, alices))
+    with real.farming():
+        done = cast.run("registry", ENGINE, "--confirmations", "1", "resume", "--wait")
+        cast.until(lambda: cast.units("buyer").get(token) == 55, "the buyer has retired and bought again")
+        until_settled(cast)
+    assert not done.exit_code, done.value
+    cast.until_read(await real.farm(2))
+    cast.stop("auditor")
+
+    (found,) = cast.ask("auditor", EXPLORER, "retirements", "--asset-id", token)["items"]
+    assert found["receipt_id"] == retired["details"]["receipt_id"]
+    (unit,) = cast.ask("registry", ENGINE, "units", "list", "--text", serial)["units"]
+    assert unit["marketplaceIdentifier"]
+    audit = cast.ask("auditor", EXPLORER, "audit", cast.registry_id)
+    assert audit["index_differences"] == []
+    assert cast.dump(cast.actors["auditor"]) == cast.dump(cast.fresh_auditor(tmp_path))
