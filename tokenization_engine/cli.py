@@ -28,7 +28,7 @@ for name, place, sentence in (
     (
         "import",
         "cli_register:import_command",
-        "Import projects, issuances and units from a JSON or CSV FILE: all of it, or nothing.",
+        "Import projects, issuances and units from an XLSX, CSV or JSON FILE: all of it, or nothing.",
     ),
     ("start", "cli_start:start", "Settle what is under way from the chain, and answer over HTTP, until stopped."),
     (
