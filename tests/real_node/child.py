@@ -18,7 +18,10 @@ from chia.cmds.sim_funcs import create_chia_directory
 from chia.consensus.constants import replace_str_to_bytes
 from chia.consensus.default_constants import DEFAULT_CONSTANTS
 from chia.server.signal_handlers import SignalHandlers
+from chia.simulator.add_blocks_in_batches import add_blocks_in_batches
 from chia.simulator.block_tools import BlockTools, test_constants
+from chia.simulator.full_node_simulator import FullNodeSimulator
+from chia.simulator.simulator_protocol import ReorgProtocol
 from chia.simulator.start_simulator import PLOT_SIZE, PLOTS, create_full_node_simulator_service
 from chia.util.bech32m import decode_puzzle_hash
 from chia.util.chia_logging import initialize_logging
@@ -26,6 +29,7 @@ from chia.util.config import load_config, override_config, save_config
 from chia.util.errors import KeychainFingerprintExists
 from chia.util.keychain import Keychain
 from chia.wallet.start_wallet import create_wallet_service
+from chia_rs.sized_bytes import bytes32
 
 ROOT = Path(os.environ["CHIA_ROOT"])
 CONFIG = "config.yaml"
@@ -77,6 +81,20 @@ def _of_all(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if not isinstance(value, dict) or key == "network_overrides"}
 
 
+async def _reorg(simulator: FullNodeSimulator, request: ReorgProtocol) -> None:
+    """Chia's own reorg, but for blocks of any kind: its own searches a hundred sub-slots for each overflow block."""
+    blocks = (await simulator.get_all_full_blocks())[: request.old_index + 1]
+    branch = simulator.bt.get_consecutive_blocks(
+        request.new_index - request.old_index,
+        farmer_reward_puzzle_hash=request.puzzle_hash,
+        pool_reward_puzzle_hash=request.puzzle_hash,
+        block_list_input=blocks,
+        guarantee_transaction_block=True,
+        seed=request.seed or bytes32.secret(),
+    )
+    await add_blocks_in_batches(branch[request.old_index + 1 :], simulator.full_node)
+
+
 async def run_node() -> None:
     """The simulator's full node, until SIGTERM."""
     config = load_config(ROOT, CONFIG)
@@ -97,6 +115,7 @@ async def run_node() -> None:
     await tools.setup_plots(
         num_og_plots=PLOTS, num_pool_plots=0, num_non_keychain_plots=0, num_v2_plots=0, plot_size=PLOT_SIZE
     )
+    FullNodeSimulator.reorg_from_index_to_new_index = _reorg  # type: ignore[assignment, method-assign]
     initialize_logging("full_node", config["full_node"]["logging"], ROOT)
     service = await create_full_node_simulator_service(
         ROOT, override_config(config, dict(CLOCK)), tools, connect_to_daemon=False
