@@ -98,10 +98,11 @@ class Daemon:
     log: Path
 
     def ready(self, sign: str) -> None:
-        """Wait until the daemon's log shows that sign; raises ProgramFailed if it ends or takes too long."""
+        """Wait until the daemon's log shows that sign; if it ends or takes too long, stop it and raise ProgramFailed."""
         end = time.monotonic() + START_SECONDS
         while sign not in self.log.read_text():
             if self.process.poll() is not None or time.monotonic() > end:
+                self.stop()
                 raise ProgramFailed(f"{self.name} did not start: {self.log.read_text()[-2000:]}")
             time.sleep(0.05)
 
