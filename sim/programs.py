@@ -98,7 +98,7 @@ class Daemon:
     log: Path
 
     def ready(self, sign: str) -> None:
-        """Wait until the daemon's log shows that sign; if it ends or takes too long, stop it and raise ProgramFailed."""
+        """Wait until the daemon's log shows that sign; if it ends or takes too long, stop it; raises ProgramFailed."""
         end = time.monotonic() + START_SECONDS
         while sign not in self.log.read_text():
             if self.process.poll() is not None or time.monotonic() > end:
