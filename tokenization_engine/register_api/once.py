@@ -75,7 +75,7 @@ def _key(request: web.Request, *, is_needed: bool) -> str | None:
 def _request_hash(call: Call) -> bytes:
     request = call.request
     seen = [request.method, request.path, request.headers.get("If-Match"), call.body]
-    return sha256(canonical_json(seen).encode()).digest()
+    return sha256(canonical_json(seen).encode(errors="surrogatepass")).digest()  # a header is any bytes
 
 
 def _keep(session: Session, caller: str, key: str, *, request_hash: bytes, status: int, text: str) -> None:
