@@ -39,7 +39,8 @@ async def test_new_engine_is_told_what_to_do_first(wiring: Wiring, keys_root: Pa
     found = await looked(wiring)
     assert (found["registry"].verdict, found["registry"].advice) == (
         Verdict.WARNING,
-        "`registry create NAME`, or `registry open ID`",
+        "`registry create NAME`, or `registry open ID`, or --database if its database is another than "
+        f"{wiring.engine.database}",
     )
 
 

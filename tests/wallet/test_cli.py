@@ -254,7 +254,7 @@ async def test_each_mistake_is_one_sentence_and_a_fitting_exit_code(
     no_token = await terminal.run("status")
     assert (no_token.code, "there is no token in" in no_token.err) == (UNREACHABLE, True)
     no_key = await terminal.run("start")
-    assert (no_key.code, "create or restore one" in no_key.err) == (KEYS, True)
+    assert (no_key.code, "create one with `keys create`, or `keys restore` it" in no_key.err) == (KEYS, True)
 
     await terminal.run("keys", "restore", "--words-file", "-", stdin=WORDS)
     await terminal.start()
