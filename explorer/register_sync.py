@@ -28,8 +28,9 @@ from tokenization_engine.register.chain_events import (
     apply_retirement,
     mark_tokenized,
 )
-from tokenization_engine.register.model import ChainEventApplied, Unit
+from tokenization_engine.register.model import Unit
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.trail_model import ChainEventApplied
 from tokenization_engine.register.undo import unapply
 
 CONFIRMATIONS = 32

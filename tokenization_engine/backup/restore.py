@@ -22,8 +22,9 @@ from tokenization_engine.backup.form import Manifest, Reader, TablePart, check, 
 from tokenization_engine.backup.tables import is_kept, readers, reflected, table_names
 from tokenization_engine.errors import BackupInvalid, RestoreRefused
 from tokenization_engine.register.many_rows import insert_rows
-from tokenization_engine.register.model import RECORD_KINDS, RegisterState, table_of
+from tokenization_engine.register.model import RECORD_KINDS, table_of
 from tokenization_engine.register.store import MIGRATIONS
+from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.verify import Proof, verify
 from tokenization_engine.store import JobRow
 

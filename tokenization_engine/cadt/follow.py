@@ -14,8 +14,8 @@ from chain.health import Finding
 from chain.pulse import Pulse
 from tokenization_engine.cadt.link import publish_now
 from tokenization_engine.errors import CadtDiffers, EngineError
-from tokenization_engine.register.model import RegisterState
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.settings import EngineSettings
 
 RECHECK_SECONDS = 3600.0

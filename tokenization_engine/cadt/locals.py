@@ -12,8 +12,9 @@ from sqlalchemy.orm import selectinload
 from puzzles.units import UnitBlock
 from tokenization_engine.cadt.compare import Local
 from tokenization_engine.register.chain_events import RETIREMENT
-from tokenization_engine.register.model import AuditEntry, ChainEventApplied, Unit
+from tokenization_engine.register.model import Unit
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.trail_model import AuditEntry, ChainEventApplied
 from tokenization_engine.register.units import overlapping_units
 
 

@@ -27,8 +27,9 @@ from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.checks import is_id, quoted
 from tokenization_engine.register.edits import Edits
 from tokenization_engine.register.lifecycle import HELD
-from tokenization_engine.register.model import AuditEntry, Organization, Project, ProjectLocation, Unit
+from tokenization_engine.register.model import Organization, Project, ProjectLocation, Unit
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.trail_model import AuditEntry
 from tokenization_engine.register.under_way import WAITING
 from tokenization_engine.register.units import overlapping_units
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA

@@ -23,9 +23,10 @@ from sqlalchemy.orm import Mapper, Session, object_session
 from tokenization_engine.errors import Problem, RecordInvalid
 from tokenization_engine.register.fields import LINK_TEXT, SHORT_TEXT
 from tokenization_engine.register.many_rows import insert_rows
-from tokenization_engine.register.model import AuditEntry, Record, RegisterState, table_of
+from tokenization_engine.register.model import Record, table_of
 from tokenization_engine.register.quantities import Quantities
 from tokenization_engine.register.search_index import SearchIndex
+from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 JsonValue = str | int | None
 BEFORE_ALL = bytes(32)

@@ -16,7 +16,8 @@ from tokenization_engine.errors import AlreadyTokenized, EventMismatch, MoveRefu
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.fields import LINK_TEXT, SHORT_TEXT
 from tokenization_engine.register.lifecycle import HELD, RETIRED
-from tokenization_engine.register.model import ChainEventApplied, Unit
+from tokenization_engine.register.model import Unit
+from tokenization_engine.register.trail_model import ChainEventApplied
 from tokenization_engine.register.units import cut, get_unit, overlapping_units
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 

@@ -11,13 +11,9 @@ from sqlalchemy.orm import Session
 
 from tokenization_engine.errors import NotInRegister
 from tokenization_engine.register.audit import Change, as_change
-from tokenization_engine.register.model import (
-    PROJECT_CHILDREN,
-    AuditEntry,
-    LabelUnit,
-    Record,
-)
+from tokenization_engine.register.model import PROJECT_CHILDREN, LabelUnit, Record
 from tokenization_engine.register.queries import find_project, find_unit
+from tokenization_engine.register.trail_model import AuditEntry
 
 _AT_ONCE = 500
 

@@ -26,16 +26,9 @@ from tokenization_engine.errors import Problem, RecordInvalid
 from tokenization_engine.register.checks import quoted
 from tokenization_engine.register.fields import Kind
 from tokenization_engine.register.listing_search import search_of_projects, search_of_units
-from tokenization_engine.register.model import (
-    Issuance,
-    Label,
-    LabelUnit,
-    Project,
-    ProjectLocation,
-    RegisterState,
-    Unit,
-)
+from tokenization_engine.register.model import Issuance, Label, LabelUnit, Project, ProjectLocation, Unit
 from tokenization_engine.register.search import FoundIds, find_projects, find_units
+from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 
 MAX_PAGE = 1000

@@ -1,9 +1,8 @@
-"""The register's tables: CAD Trust's data model v1, whole; the words admitted, what is staged, the audit trail, and
-what of the chain was applied.
+"""The register's records: CAD Trust's data model v1, whole, and the words admitted.
 
 Columns follow `fields.py`. Keys are UUIDs in text made by us, as CAD Trust's are, so that no two registries
 make the same one. The migrations hold what a model cannot say for two databases at once: no two units of a series
-share a serial, and no entry of the audit trail is ever changed or deleted.
+share a serial. The tables beside the records are in `trail_model.py` and `search_model.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from chain.database import Hash32, Timestamp, Uint64
+from chain.database import Hash32, Uint64
 from puzzles.units import UnitBlock
 from tokenization_engine.register.fields import (
     CO_BENEFIT_FIELDS,
@@ -48,10 +47,10 @@ from tokenization_engine.register.fields import (
 )
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 
-_SHORT = String(SHORT_TEXT)
-_LINK = String(LINK_TEXT)
-_KEY = String(36)
-_ORG_UID = String(64)
+SHORT = String(SHORT_TEXT)
+LINK = String(LINK_TEXT)
+KEY = String(36)
+ORG_UID = String(64)
 
 
 def new_id() -> str:
@@ -72,7 +71,7 @@ class Base(DeclarativeBase):
     )
 
 
-def _index_where_given(name: str, column: str) -> Index:
+def index_where_given(name: str, column: str) -> Index:
     """An index of the rows in which the column is not empty: few, and the others cost nothing."""
     is_given = text(f"{column} IS NOT NULL")
     return Index(name, column, sqlite_where=is_given, postgresql_where=is_given)
@@ -94,7 +93,7 @@ class Record(Base):
     id_name: ClassVar[str] = "id"
     fields: ClassVar[tuple[Field, ...]] = ()
 
-    id: Mapped[str] = mapped_column(_KEY, primary_key=True, default=new_id)
+    id: Mapped[str] = mapped_column(KEY, primary_key=True, default=new_id)
 
 
 class _LocallyNamed:
@@ -110,25 +109,25 @@ class Project(_LocallyNamed, Record):
     id_name = "warehouseProjectId"
     fields = PROJECT_FIELDS
 
-    current_registry: Mapped[str] = mapped_column(_SHORT)
-    project_id: Mapped[str] = mapped_column(_SHORT)
-    origin_project_id: Mapped[str] = mapped_column(_SHORT)
-    registry_of_origin: Mapped[str] = mapped_column(_SHORT)
-    program: Mapped[str | None] = mapped_column(_SHORT)
-    project_name: Mapped[str] = mapped_column(_SHORT)
-    project_link: Mapped[str] = mapped_column(_LINK)
-    project_developer: Mapped[str] = mapped_column(_SHORT)
-    sector: Mapped[str] = mapped_column(_SHORT)
-    project_type: Mapped[str] = mapped_column(_SHORT)
+    current_registry: Mapped[str] = mapped_column(SHORT)
+    project_id: Mapped[str] = mapped_column(SHORT)
+    origin_project_id: Mapped[str] = mapped_column(SHORT)
+    registry_of_origin: Mapped[str] = mapped_column(SHORT)
+    program: Mapped[str | None] = mapped_column(SHORT)
+    project_name: Mapped[str] = mapped_column(SHORT)
+    project_link: Mapped[str] = mapped_column(LINK)
+    project_developer: Mapped[str] = mapped_column(SHORT)
+    sector: Mapped[str] = mapped_column(SHORT)
+    project_type: Mapped[str] = mapped_column(SHORT)
     project_tags: Mapped[str | None] = mapped_column(Text)
-    covered_by_ndc: Mapped[str] = mapped_column(_SHORT)
-    ndc_information: Mapped[str | None] = mapped_column(_SHORT)
-    project_status: Mapped[str] = mapped_column(_SHORT)
+    covered_by_ndc: Mapped[str] = mapped_column(SHORT)
+    ndc_information: Mapped[str | None] = mapped_column(SHORT)
+    project_status: Mapped[str] = mapped_column(SHORT)
     project_status_date: Mapped[date]
-    unit_metric: Mapped[str] = mapped_column(_SHORT)
-    methodology: Mapped[str] = mapped_column(_SHORT)
-    methodology2: Mapped[str | None] = mapped_column(_SHORT)
-    validation_body: Mapped[str | None] = mapped_column(_SHORT)
+    unit_metric: Mapped[str] = mapped_column(SHORT)
+    methodology: Mapped[str] = mapped_column(SHORT)
+    methodology2: Mapped[str | None] = mapped_column(SHORT)
+    validation_body: Mapped[str | None] = mapped_column(SHORT)
     validation_date: Mapped[date | None]
     description: Mapped[str | None] = mapped_column(Text)
 
@@ -149,10 +148,10 @@ class ProjectLocation(_LocallyNamed, Record):
     fields = LOCATION_FIELDS
 
     warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
-    country: Mapped[str] = mapped_column(_SHORT)
-    in_country_region: Mapped[str | None] = mapped_column(_SHORT)
-    geographic_identifier: Mapped[str] = mapped_column(_SHORT)
-    file_id: Mapped[str | None] = mapped_column(_SHORT)
+    country: Mapped[str] = mapped_column(SHORT)
+    in_country_region: Mapped[str | None] = mapped_column(SHORT)
+    geographic_identifier: Mapped[str] = mapped_column(SHORT)
+    file_id: Mapped[str | None] = mapped_column(SHORT)
 
     project: Mapped[Project] = relationship(back_populates="locations")
 
@@ -167,9 +166,9 @@ class Issuance(_LocallyNamed, Record):
     warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
     start_date: Mapped[date]
     end_date: Mapped[date]
-    verification_approach: Mapped[str] = mapped_column(_SHORT)
+    verification_approach: Mapped[str] = mapped_column(SHORT)
     verification_report_date: Mapped[date]
-    verification_body: Mapped[str] = mapped_column(_SHORT)
+    verification_body: Mapped[str] = mapped_column(SHORT)
     unit_quantity: Mapped[int | None] = mapped_column(BigInteger)
 
     project: Mapped[Project] = relationship(back_populates="issuances")
@@ -183,14 +182,14 @@ class Label(_LocallyNamed, Record):
     fields = LABEL_FIELDS
 
     warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
-    label: Mapped[str] = mapped_column(_SHORT)
-    label_type: Mapped[str] = mapped_column(_SHORT)
+    label: Mapped[str] = mapped_column(SHORT)
+    label_type: Mapped[str] = mapped_column(SHORT)
     crediting_period_start_date: Mapped[date]
     crediting_period_end_date: Mapped[date]
     validity_period_start_date: Mapped[date]
     validity_period_end_date: Mapped[date]
     unit_quantity: Mapped[int] = mapped_column(BigInteger)
-    label_link: Mapped[str] = mapped_column(_LINK)
+    label_link: Mapped[str] = mapped_column(LINK)
 
     project: Mapped[Project] = relationship(back_populates="labels")
 
@@ -203,11 +202,11 @@ class Rating(Record):
     fields = RATING_FIELDS
 
     warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
-    rating_type: Mapped[str] = mapped_column(_SHORT)
-    rating_range_lowest: Mapped[str] = mapped_column(_SHORT)
-    rating_range_highest: Mapped[str] = mapped_column(_SHORT)
-    rating: Mapped[str] = mapped_column(_SHORT)
-    rating_link: Mapped[str] = mapped_column(_LINK)
+    rating_type: Mapped[str] = mapped_column(SHORT)
+    rating_range_lowest: Mapped[str] = mapped_column(SHORT)
+    rating_range_highest: Mapped[str] = mapped_column(SHORT)
+    rating: Mapped[str] = mapped_column(SHORT)
+    rating_link: Mapped[str] = mapped_column(LINK)
 
 
 class CoBenefit(Record):
@@ -218,7 +217,7 @@ class CoBenefit(Record):
     fields = CO_BENEFIT_FIELDS
 
     warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
-    cobenefit: Mapped[str] = mapped_column(_SHORT)
+    cobenefit: Mapped[str] = mapped_column(SHORT)
 
 
 class Estimation(Record):
@@ -242,9 +241,9 @@ class RelatedProject(Record):
     fields = RELATED_PROJECT_FIELDS
 
     warehouse_project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
-    related_project_id: Mapped[str] = mapped_column(_SHORT)
-    relationship_type: Mapped[str | None] = mapped_column(_SHORT)
-    related_registry: Mapped[str | None] = mapped_column(_SHORT)
+    related_project_id: Mapped[str] = mapped_column(SHORT)
+    relationship_type: Mapped[str | None] = mapped_column(SHORT)
+    related_registry: Mapped[str | None] = mapped_column(SHORT)
 
 
 class Organization(Record):
@@ -264,8 +263,8 @@ class Organization(Record):
     id_name = "orgUid"
     fields = ORGANIZATION_FIELDS
 
-    id: Mapped[str] = mapped_column(_ORG_UID, primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(_SHORT)
+    id: Mapped[str] = mapped_column(ORG_UID, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(SHORT)
     icon: Mapped[str | None] = mapped_column(Text)
     is_home: Mapped[bool] = mapped_column(Boolean)
 
@@ -281,7 +280,7 @@ class OrganizationMetadata(Record):
     fields = METADATA_FIELDS
 
     organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"))
-    key: Mapped[str] = mapped_column(_SHORT)
+    key: Mapped[str] = mapped_column(SHORT)
     value: Mapped[str | None] = mapped_column(Text)
 
 
@@ -292,8 +291,8 @@ class VocabularyVersion(Record):
     kind = "vocabulary"
 
     number: Mapped[int] = mapped_column(Integer, unique=True)
-    source: Mapped[str] = mapped_column(_LINK)
-    version: Mapped[str] = mapped_column(_SHORT)
+    source: Mapped[str] = mapped_column(LINK)
+    version: Mapped[str] = mapped_column(SHORT)
     lists: Mapped[str] = mapped_column(Text)
 
 
@@ -316,8 +315,8 @@ class Unit(Record):
     __tablename__ = "units"
     __table_args__ = (
         UniqueConstraint("series", "first"),
-        _index_where_given("ix_units_asset_id", "asset_id"),
-        _index_where_given("ix_units_status_coin_id", "status_coin_id"),
+        index_where_given("ix_units_asset_id", "asset_id"),
+        index_where_given("ix_units_status_coin_id", "status_coin_id"),
     )
     kind = "unit"
     id_name = "warehouseUnitId"
@@ -328,23 +327,23 @@ class Unit(Record):
     series: Mapped[str] = mapped_column(String(64))
     first: Mapped[int] = mapped_column(Uint64)
     last: Mapped[int] = mapped_column(Uint64)
-    unit_block_start: Mapped[str] = mapped_column(_SHORT)
-    unit_block_end: Mapped[str] = mapped_column(_SHORT)
+    unit_block_start: Mapped[str] = mapped_column(SHORT)
+    unit_block_end: Mapped[str] = mapped_column(SHORT)
     unit_count: Mapped[int] = mapped_column(BigInteger)
-    unit_owner: Mapped[str | None] = mapped_column(_SHORT)
-    country_jurisdiction_of_owner: Mapped[str] = mapped_column(_SHORT)
-    in_country_jurisdiction_of_owner: Mapped[str | None] = mapped_column(_SHORT)
+    unit_owner: Mapped[str | None] = mapped_column(SHORT)
+    country_jurisdiction_of_owner: Mapped[str] = mapped_column(SHORT)
+    in_country_jurisdiction_of_owner: Mapped[str | None] = mapped_column(SHORT)
     vintage_year: Mapped[int] = mapped_column(Integer, index=True)
-    unit_type: Mapped[str] = mapped_column(_SHORT)
-    marketplace: Mapped[str | None] = mapped_column(_SHORT)
-    marketplace_link: Mapped[str | None] = mapped_column(_LINK)
-    marketplace_identifier: Mapped[str | None] = mapped_column(_SHORT)
+    unit_type: Mapped[str] = mapped_column(SHORT)
+    marketplace: Mapped[str | None] = mapped_column(SHORT)
+    marketplace_link: Mapped[str | None] = mapped_column(LINK)
+    marketplace_identifier: Mapped[str | None] = mapped_column(SHORT)
     unit_tags: Mapped[str | None] = mapped_column(Text)
-    unit_status: Mapped[str] = mapped_column(_SHORT, index=True)
-    unit_status_reason: Mapped[str | None] = mapped_column(_LINK)
-    unit_registry_link: Mapped[str] = mapped_column(_LINK)
-    corresponding_adjustment_declaration: Mapped[str] = mapped_column(_SHORT)
-    corresponding_adjustment_status: Mapped[str] = mapped_column(_SHORT)
+    unit_status: Mapped[str] = mapped_column(SHORT, index=True)
+    unit_status_reason: Mapped[str | None] = mapped_column(LINK)
+    unit_registry_link: Mapped[str] = mapped_column(LINK)
+    corresponding_adjustment_declaration: Mapped[str] = mapped_column(SHORT)
+    corresponding_adjustment_status: Mapped[str] = mapped_column(SHORT)
     asset_id: Mapped[bytes | None] = mapped_column(Hash32)
     status_coin_id: Mapped[bytes | None] = mapped_column(Hash32)
 
@@ -371,87 +370,6 @@ class Unit(Record):
     def label_ids(self) -> list[str]:
         """Ids of the labels on the unit, in order."""
         return sorted(link.label_id for link in self.label_units)
-
-
-class StagedChange(Base):
-    """A change that waits for its commit: a whole record with its children, as CAD Trust stages them.
-
-    `data` is the list of records as they are to be (JSON), `original` the record as it was when the change was
-    staged, and `base_hash` that record's version: if it has another one at the commit, the change is refused.
-    """
-
-    __tablename__ = "staged_changes"
-
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    record_id: Mapped[str] = mapped_column(_KEY, unique=True)
-    table: Mapped[str] = mapped_column(String(16))
-    action: Mapped[str] = mapped_column(String(16))
-    author: Mapped[str] = mapped_column(_SHORT)
-    staged_timestamp: Mapped[int] = mapped_column(Timestamp)
-    data: Mapped[str] = mapped_column(Text)
-    original: Mapped[str | None] = mapped_column(Text)
-    base_hash: Mapped[bytes | None] = mapped_column(Hash32)
-
-
-class AuditEntry(Base):
-    """One entry of the audit trail: who wrote which row when, why, and how it read before and after (canonical JSON).
-
-    `entry_hash` covers the entry and the hash of the one before it.
-    """
-
-    __tablename__ = "audit_trail"
-    __table_args__ = (
-        _index_where_given("ix_audit_trail_coin_id", "coin_id"),
-        Index(
-            "ix_audit_trail_deletions",
-            "kind",
-            sqlite_where=text("after IS NULL"),
-            postgresql_where=text("after IS NULL"),
-        ),
-    )
-
-    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    written_timestamp: Mapped[int] = mapped_column(Timestamp)
-    author: Mapped[str] = mapped_column(_SHORT)
-    comment: Mapped[str | None] = mapped_column(_LINK)
-    action: Mapped[str] = mapped_column(String(64))
-    kind: Mapped[str] = mapped_column(String(32))
-    record_id: Mapped[str] = mapped_column(_ORG_UID, index=True)
-    before: Mapped[str | None] = mapped_column(Text)
-    after: Mapped[str | None] = mapped_column(Text)
-    coin_id: Mapped[bytes | None] = mapped_column(Hash32)
-    entry_hash: Mapped[bytes] = mapped_column(Hash32)
-
-
-class ChainEventApplied(Base):
-    """An event of the chain that the register has taken in, by its coin: once, in the transaction of its
-    rows.
-    """
-
-    __tablename__ = "chain_events_applied"
-
-    coin_id: Mapped[bytes] = mapped_column(Hash32, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(32))
-    asset_id: Mapped[bytes] = mapped_column(Hash32, index=True)
-    series: Mapped[str] = mapped_column(String(64))
-    first: Mapped[int] = mapped_column(Uint64)
-    last: Mapped[int] = mapped_column(Uint64)
-    height: Mapped[int] = mapped_column(BigInteger, index=True)
-    applied_timestamp: Mapped[int] = mapped_column(Timestamp)
-    first_entry: Mapped[int] = mapped_column(BigInteger)
-    last_entry: Mapped[int] = mapped_column(BigInteger)
-
-
-class RegisterState(Base):
-    """The one row every writer takes first: it holds off the next writer, and keeps the audit trail's last number
-    and hash.
-    """
-
-    __tablename__ = "register_state"
-
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    last_entry: Mapped[int] = mapped_column(BigInteger)
-    head_hash: Mapped[bytes] = mapped_column(Hash32)
 
 
 RECORD_KINDS: tuple[type[Record], ...] = (

@@ -16,7 +16,6 @@ from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.checks import RecordReader, is_id, quoted
 from tokenization_engine.register.model import (
     PROJECT_CHILDREN,
-    AuditEntry,
     Issuance,
     Label,
     Project,
@@ -25,6 +24,7 @@ from tokenization_engine.register.model import (
     Unit,
     table_of,
 )
+from tokenization_engine.register.trail_model import AuditEntry
 
 _AT_ONCE: Final = 500
 _NAMED = (Project, ProjectLocation, Issuance, Label)

@@ -10,17 +10,10 @@ from collections.abc import Iterator
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from tokenization_engine.register.model import (
-    AuditEntry,
-    LabelUnit,
-    Project,
-    Record,
-    RegisterState,
-    Unit,
-    table_of,
-)
+from tokenization_engine.register.model import LabelUnit, Project, Record, Unit, table_of
 from tokenization_engine.register.search_index import SearchIndex
 from tokenization_engine.register.search_model import SearchBitmap, SearchProject, SearchState, SearchUnit
+from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 _AT_ONCE = 500
 

@@ -28,8 +28,9 @@ from tokenization_engine.register.audit import Trail, canonical_json
 from tokenization_engine.register.checks import is_id, quoted
 from tokenization_engine.register.edits import Edits, find_record
 from tokenization_engine.register.intake import Intake, TooManyProblems, read_record
-from tokenization_engine.register.model import PROJECT_CHILDREN, Project, StagedChange, Unit, new_id
+from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit, new_id
 from tokenization_engine.register.records import record_version, whole_record
+from tokenization_engine.register.trail_model import StagedChange
 from tokenization_engine.register.vocabularies import current
 
 MAX_STAGED = 100_000

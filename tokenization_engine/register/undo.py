@@ -20,7 +20,8 @@ from tokenization_engine.errors import UndoRefused
 from tokenization_engine.register.audit import Change, Trail, changes, image
 from tokenization_engine.register.chain_events import ISSUANCE
 from tokenization_engine.register.fields import BLOCK_FIELDS
-from tokenization_engine.register.model import ChainEventApplied, Unit
+from tokenization_engine.register.model import Unit
+from tokenization_engine.register.trail_model import ChainEventApplied
 from tokenization_engine.register.units import get_unit, overlapping_units
 
 _BLOCK_COLUMNS = frozenset(field.column for field in BLOCK_FIELDS)

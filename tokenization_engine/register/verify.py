@@ -17,7 +17,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from tokenization_engine.register.audit import BEFORE_ALL, canonical_json, entry_hash, json_value
-from tokenization_engine.register.model import RECORD_KINDS, AuditEntry, Record, RegisterState, table_of
+from tokenization_engine.register.model import RECORD_KINDS, Record, table_of
+from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 SQLITE_GUARDS = frozenset(
     {

@@ -16,18 +16,10 @@ from sqlalchemy.orm import Session
 from tokenization_engine.api_keys import May
 from tokenization_engine.register import staging
 from tokenization_engine.register.audit import Change, changes
-from tokenization_engine.register.model import (
-    RECORD_KINDS,
-    Issuance,
-    Label,
-    Organization,
-    Project,
-    RegisterState,
-    Unit,
-    table_of,
-)
+from tokenization_engine.register.model import RECORD_KINDS, Issuance, Label, Organization, Project, Unit, table_of
 from tokenization_engine.register.organizations import find_home, metadata_of
 from tokenization_engine.register.staging import Staged, Table
+from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register_api.core import Api, Call, Route, Style
 from tokenization_engine.register_api.parameters import (

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 from tests.engine.register.conftest import NOW
 from tests.engine.register.samples import imported, only_unit, unit
 from tokenization_engine.register.audit import changes
-from tokenization_engine.register.model import AuditEntry, LabelUnit
+from tokenization_engine.register.model import LabelUnit
 from tokenization_engine.register.queries import list_units
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.trail_model import AuditEntry
 from tokenization_engine.register.units import change_status, split_unit
 
 

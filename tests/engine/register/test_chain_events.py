@@ -20,9 +20,10 @@ from tokenization_engine.register.chain_events import (
     clean_text,
     mark_tokenized,
 )
-from tokenization_engine.register.model import ChainEventApplied, LabelUnit
+from tokenization_engine.register.model import LabelUnit
 from tokenization_engine.register.queries import find_unit, list_units, units_of_token
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.trail_model import ChainEventApplied
 from tokenization_engine.register.units import change_status, split_unit
 
 OTHER_ASSET = AssetId(b"\xbb" * 32)

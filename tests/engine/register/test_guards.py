@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
-from pathlib import Path
 
 import pytest
 from alembic import command
@@ -18,6 +16,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from chain import database
+from tests.engine.databases import DATABASES, Databases
 from tests.engine.register.conftest import NOW
 from tests.engine.register.samples import chain_event, document, imported, issuance, only_unit, project, shown, unit
 from tokenization_engine import store
@@ -25,26 +24,24 @@ from tokenization_engine.errors import EngineError, ImportRefused, RecordChanged
 from tokenization_engine.register.audit import changes
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
 from tokenization_engine.register.imports import import_bytes
-from tokenization_engine.register.model import RegisterState, Unit, table_of
+from tokenization_engine.register.model import Unit, table_of
 from tokenization_engine.register.queries import list_units
 from tokenization_engine.register.records import record_version, whole_record
 from tokenization_engine.register.staging import Table, commit, stage_insert, stage_split, stage_update
 from tokenization_engine.register.store import MIGRATIONS, Register
+from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.units import get_unit, split_unit
 from tokenization_engine.register.verify import verify
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Register]:
+@pytest.fixture(params=DATABASES)
+def both(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
     """An empty register in either database."""
-    if request.param == "sqlite":
-        empty = request.getfixturevalue("empty_register")
-        url = f"sqlite:///{shutil.copy(empty, tmp_path / 'register.sqlite')}"
-    else:
-        url = request.getfixturevalue("postgres_url")
+    url = databases.register(request.param)
     register = Register.open(url, clock=lambda: NOW)
     yield register
     register.close()
+    databases.drop(url)
 
 
 def url_of(register: Register) -> str:

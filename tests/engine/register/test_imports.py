@@ -28,9 +28,10 @@ from tokenization_engine.errors import ImportRefused, Problem
 from tokenization_engine.register import documents
 from tokenization_engine.register.exports import export_json
 from tokenization_engine.register.imports import import_bytes, import_file
-from tokenization_engine.register.model import RECORD_KINDS, AuditEntry, Base, Issuance, Project
+from tokenization_engine.register.model import RECORD_KINDS, Base, Issuance, Project
 from tokenization_engine.register.queries import list_units
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.trail_model import AuditEntry
 
 DAGACHHU = Path(__file__).parents[3] / "sim" / "data" / "dagachhu.json"
 
@@ -95,7 +96,7 @@ def test_highest_serials_are_kept_exactly(register: Register) -> None:
         assert [one[:2] for one in shown(session)] == [(2**63 - 1, 2**63), (2**64 - 2, 2**64 - 2)]
 
 
-def test_export_is_read_back_as_it_was(register: Register, tmp_path: Path) -> None:
+def test_export_is_read_back_as_it_was(register: Register, new_register: Callable[[], str]) -> None:
     with register.writing("admin") as session:
         retired = unit(101, 200, unitStatus="Retired", unitStatusReason="for the club", labels=["authorized"])
         token = unit(
@@ -104,7 +105,7 @@ def test_export_is_read_back_as_it_was(register: Register, tmp_path: Path) -> No
         imported(session, unit(1, 100, projectLocationId="site"), retired, token)
     with register.reading() as session:
         exported = export_json(session)
-    other = Register.open(f"sqlite:///{tmp_path}/other.sqlite")
+    other = Register.open(new_register())
     with other.writing("admin") as session:
         import_bytes(session, exported.encode(), "export.json")
     with other.reading() as session:

@@ -9,9 +9,9 @@ from tokenization_engine.errors import RecordInvalid
 from tokenization_engine.register.audit import changes, entry_hash
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
 from tokenization_engine.register.history import field_changes, project_history, unit_history, written_times
-from tokenization_engine.register.model import AuditEntry
 from tokenization_engine.register.queries import find_project, list_units
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.trail_model import AuditEntry
 from tokenization_engine.register.undo import unapply
 from tokenization_engine.register.units import change_status, split_unit
 from tokenization_engine.register.verify import SQLITE_GUARDS, Proof, verify
