@@ -20,6 +20,11 @@ settings.register_profile("ours", deadline=None)  # no test is judged by the clo
 settings.load_profile("ours")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say which database the engine's tests run on, those that do not name theirs."""
+    parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="the engine's database")
+
+
 @pytest.fixture
 async def chain() -> AsyncIterator[LocalChain]:
     """A new local chain."""

@@ -54,6 +54,12 @@ class PostgresServer:
             connection.execute(statement)
         return self.url(name)
 
+    def drop_database(self, url: str) -> None:
+        """Drop the database at `url`, connections or not."""
+        statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(make_url(url).database)))
+        with self.admin() as connection:
+            connection.execute(statement)
+
     @contextmanager
     def admin(self) -> Iterator[psycopg.Connection]:
         """A connection of the server's owner, outside every transaction."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,8 +27,29 @@ FUNDS = Mojos(10**12)
 
 @pytest.fixture(scope="session")
 def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
-    """Databases and registers in SQLite and PostgreSQL."""
-    return Databases(tmp_path_factory.mktemp("databases"), lambda: request.getfixturevalue("postgres"))
+    """Databases and registers in SQLite and PostgreSQL; those of no kind are of the one that the run is on."""
+    usual = request.config.getoption("database")
+    return Databases(tmp_path_factory.mktemp("databases"), lambda: request.getfixturevalue("postgres"), usual)
+
+
+@pytest.fixture
+def new_register(databases: Databases) -> Iterator[Callable[[], str]]:
+    """Makes the URL of an empty register in the database that the run is on; it goes with the test."""
+    made: list[str] = []
+
+    def new() -> str:
+        made.append(databases.register())
+        return made[-1]
+
+    yield new
+    for url in made:
+        databases.drop(url)
+
+
+@pytest.fixture
+def register_url(new_register: Callable[[], str]) -> str:
+    """The URL of the test's own register, empty."""
+    return new_register()
 
 
 @pytest.fixture
@@ -43,11 +64,11 @@ def keys_root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def wiring(tmp_path: Path, node_settings: NodeSettings) -> Wiring:
+def wiring(tmp_path: Path, node_settings: NodeSettings, register_url: str) -> Wiring:
     """Settings of an engine on `chain`; programs that run beside the test need `keys_root` as well."""
     return Wiring(
         engine=EngineSettings(
-            database=f"sqlite:///{tmp_path}/register.sqlite",
+            database=register_url,
             fingerprint=HOT_KEYS.info.fingerprint,
             author="admin",
             confirmations=2,

@@ -14,16 +14,22 @@ DATABASES = ("sqlite", "postgresql")
 
 
 class Databases:
-    """Databases by kind; what takes long to make is made once and copied. The server is started when first asked."""
+    """Databases by kind; what takes long to make is made once and copied. The server is started when first asked.
 
-    def __init__(self, folder: Path, server: Callable[[], PostgresServer]) -> None:
+    `usual` is the kind of a test that asks for none.
+    """
+
+    def __init__(self, folder: Path, server: Callable[[], PostgresServer], usual: str) -> None:
         self._folder = folder
         self._server = server
         self._registers: dict[str, str] = {}
+        self.usual = usual
 
-    def new(self, kind: str) -> str:
+    def new(self, kind: str | None = None) -> str:
         """The URL of a new, empty database."""
-        return f"sqlite:///{self._folder}/{uuid4().hex}.sqlite" if kind == "sqlite" else self._server().new_database()
+        if (kind or self.usual) == "sqlite":
+            return f"sqlite:///{self._folder}/{uuid4().hex}.sqlite"
+        return self._server().new_database()
 
     def copy(self, url: str) -> str:
         """The URL of a copy of the database at `url`, which nobody may be using."""
@@ -33,9 +39,15 @@ class Databases:
         shutil.copy(url.removeprefix("sqlite:///"), other.removeprefix("sqlite:///"))
         return other
 
-    def register(self, kind: str) -> str:
+    def register(self, kind: str | None = None) -> str:
         """The URL of a database with the tables of a register, and nothing in them."""
+        kind = kind or self.usual
         if kind not in self._registers:
             self._registers[kind] = self.new(kind)
             Register.open(self._registers[kind]).close()
         return self.copy(self._registers[kind])
+
+    def drop(self, url: str) -> None:
+        """Take the database away: a server's folder would fill up."""
+        if not url.startswith("sqlite:"):
+            self._server().drop_database(url)

@@ -24,6 +24,7 @@ from puzzles.units import Mojos, PuzzleHash
 from sim.local_chain import LocalChain
 from sim.people import ALICE
 from sim.server import serving
+from tests.engine.databases import Databases
 from tests.engine.people import COLD_KEYS, COLD_WORDS, HOT_KEYS, HOT_WORDS, cold_keys
 from tests.engine.register.samples import document, unit
 from tokenization_engine import errors
@@ -47,6 +48,7 @@ class Shell:
 
     chain: Town
     folder: Path
+    database: str
     flags: tuple[str, ...]
 
     def run(self, *args: str, exit_code: int = 0, typed: str | None = None) -> Result:
@@ -147,18 +149,18 @@ def settings_from_flags_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ke
     monkeypatch.setenv("CARBON_ENGINE_AUTHOR", "admin")
 
 
-def shell_in(folder: Path, town: Town) -> Shell:
+def shell_in(folder: Path, town: Town, database: str) -> Shell:
     flags = (
-        *("--database", f"sqlite:///{folder}/register.sqlite"),
+        *("--database", database),
         *("--fingerprint", str(HOT_KEYS.info.fingerprint)),
         *("--node-url", town.url, "--network", "simulator0", "--confirmations", "2"),
     )
-    return Shell(chain=town, folder=folder, flags=flags)
+    return Shell(chain=town, folder=folder, database=database, flags=flags)
 
 
 @pytest.fixture
-def shell(town: Town, tmp_path: Path) -> Iterator[Shell]:
-    yield shell_in(tmp_path, town)
+def shell(town: Town, tmp_path: Path, register_url: str) -> Iterator[Shell]:
+    yield shell_in(tmp_path, town, register_url)
     town.farm(2)
     gc.collect(1)
 
@@ -188,10 +190,10 @@ CALM: list[Shell] = []
 
 
 @pytest.fixture
-def calm(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def calm(town: Town, tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Shell:
     """An opened shell, shared by tests that change nothing."""
     if not CALM:
-        CALM.append(open_up(shell_in(tmp_path_factory.mktemp("calm"), town)))
+        CALM.append(open_up(shell_in(tmp_path_factory.mktemp("calm"), town, databases.register())))
     return CALM[0]
 
 
@@ -423,7 +425,8 @@ def test_unknown_key_in_the_config_file_is_named(shell: Shell) -> None:
 
 
 def test_database_that_is_none_is_named(shell: Shell) -> None:
-    path = shell.file("register.sqlite", b"not a database at all, but long enough to look like one" * 20)
+    path = shell.file("other.sqlite", b"not a database at all, but long enough to look like one" * 20)
+    shell.flags += ("--database", f"sqlite:///{path}")
     assert "is not a database of ours" in shell.refusal(SETTINGS, "units", "list"), path
 
 

@@ -45,7 +45,8 @@ async def test_new_engine_is_told_what_to_do_first(wiring: Wiring, keys_root: Pa
 
 
 async def test_register_that_is_not_there_is_not_made(wiring: Wiring, keys_root: Path, tmp_path: Path) -> None:
-    found = await looked(wiring)
+    engine = wiring.engine.model_copy(update={"database": f"sqlite:///{tmp_path}/register.sqlite"})
+    found = await looked(replace(wiring, engine=engine))
     assert found["registry"].advice == "bring the register up to date first: any command does"
     assert not os.path.exists(tmp_path / "register.sqlite")  # noqa: ASYNC240
 

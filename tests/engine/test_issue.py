@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from chia_rs import CoinSpend, G2Element, SpendBundle
@@ -300,9 +299,9 @@ async def test_two_engines_take_the_same_unit_only_once(desk: Desk, founded: Lau
 
 
 @pytest.fixture
-def other(desk: Desk, tmp_path: Path) -> Iterator[Desk]:
+def other(desk: Desk, new_register: Callable[[], str]) -> Iterator[Desk]:
     """An engine of the same key that knows nothing of the first one's journal."""
-    other = elsewhere(desk, f"sqlite:///{tmp_path}/elsewhere.sqlite")
+    other = elsewhere(desk, new_register())
     yield other
     other.register.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from chia_rs import SpendBundle
@@ -244,12 +244,12 @@ async def test_payer_spent_elsewhere_brings_the_old_version_back(
 
 
 async def test_stranger_in_the_mempool_is_not_replaced(
-    desk: Desk, founded: LauncherId, chain: LocalChain, tmp_path: Path
+    desk: Desk, founded: LauncherId, chain: LocalChain, new_register: Callable[[], str]
 ) -> None:
     """A second program with the same key is first: its transaction is not ours to replace."""
     await chain.faucet(HOT_KEYS.own.puzzle_hash, Mojos(10**11))
     number = await planned(desk)
-    other = elsewhere(desk, f"sqlite:///{tmp_path}/other.sqlite")
+    other = elsewhere(desk, new_register())
     governor = ColdKey(public_key=cold_keys(1)[0])
     words = OwnersInWords(issuer_key=HOT_KEYS.own.public_key, allotment=(), governor=governor)
     await create.open_registry(other, founded, words)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -37,8 +36,8 @@ WORDS = OwnersInWords(issuer_key=HOT_KEYS.own.public_key, allotment=(), governor
 
 
 @pytest.fixture
-def other(desk: Desk, tmp_path: Path) -> Iterator[Desk]:
-    other = elsewhere(desk, f"sqlite:///{tmp_path}/elsewhere.sqlite")
+def other(desk: Desk, new_register: Callable[[], str]) -> Iterator[Desk]:
+    other = elsewhere(desk, new_register())
     yield other
     other.register.close()
 
@@ -156,7 +155,7 @@ async def test_id_of_another_singleton_is_no_registry(desk: Desk, founded: Launc
 
 
 async def test_engine_without_a_registry_says_so(desk: Desk) -> None:
-    with pytest.raises(NoRegistry, match=r"another than sqlite:.*register\.sqlite"):
+    with pytest.raises(NoRegistry, match=r"another than (sqlite|postgresql):.*/\w+"):
         await desk.look()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from chain.config import load_settings
 from chain.door import Door
 from chain.fees import FeeSettings
 from chain.node import Node
+from tests.engine.databases import Databases
 from tests.engine.register.samples import document
 from tests.engine.register.samples import unit as sample_unit
 from tokenization_engine.api import engine_app
@@ -61,24 +61,25 @@ class Caller:
 
 
 @pytest.fixture(scope="session")
-def filled_register(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def filled_register(databases: Databases) -> str:
     """A register with one project and four unit records of 100."""
-    path = tmp_path_factory.mktemp("api") / "filled.sqlite"
-    register = Register.open(f"sqlite:///{path}", clock=lambda: NOW)
+    url = databases.register()
+    register = Register.open(url, clock=lambda: NOW)
     with register.writing("admin") as session:
         set_home(session, "Kingdom of Bhutan")
         units = [sample_unit(first, first + 99, vintageYear=2020 + first // 200) for first in (1, 101, 201, 301)]
         import_bytes(session, document(*units), "sample.json")
     register.close()
-    return path
+    return url
 
 
 @pytest.fixture
-def register(filled_register: Path, tmp_path: Path) -> Iterator[Register]:
-    path = shutil.copy(filled_register, tmp_path / "register.sqlite")
-    register = Register.open(f"sqlite:///{path}", clock=lambda: NOW)
+def register(filled_register: str, databases: Databases) -> Iterator[Register]:
+    url = databases.copy(filled_register)
+    register = Register.open(url, clock=lambda: NOW)
     yield register
     register.close()
+    databases.drop(url)
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from chain import patience
 from chain.config import load_settings
 from tests.engine.cadt.samples import LABEL, SERIES, fork_unit, project, unit
 from tests.engine.cadt.stand_in import StandIn, serving
-from tests.engine.register.conftest import empty_register, register
+from tests.engine.register.conftest import register
 from tokenization_engine.cadt import link
 from tokenization_engine.cadt.publish import Published
 from tokenization_engine.cadt.pulled import Pulled
 from tokenization_engine.register.store import Register
 from tokenization_engine.settings import EngineSettings
 
-__all__ = ["empty_register", "register"]
+__all__ = ["register"]
 
 
 @dataclass(kw_only=True)

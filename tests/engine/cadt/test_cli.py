@@ -52,11 +52,9 @@ def town() -> Iterator[Town]:
 
 
 @pytest.fixture
-def database(tmp_path: Path, empty_register: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    path = tmp_path / "register.sqlite"
-    path.write_bytes(empty_register.read_bytes())
+def database(register_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("CARBON_ENGINE_POLL_SECONDS", "0.001")
-    return f"sqlite:///{path}"
+    return register_url
 
 
 def run(database: str, url: str, *args: str, exit_code: int = 0) -> Result:

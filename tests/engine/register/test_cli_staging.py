@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import create_engine, text
 
+from chain.database import read_url
 from tests.engine.register.samples import SERIES, document, unit, without
 from tokenization_engine.cli import main
 from tokenization_engine.register.vocabulary import shipped
@@ -24,10 +24,11 @@ class Clerk:
     """A terminal, and a folder for files."""
 
     folder: Path
+    database: str
 
     def run(self, *args: str, exit_code: int = 0) -> Result:
         """The command's result; it must end with this exit code."""
-        result = CliRunner().invoke(main, ["--database", f"sqlite:///{self.folder}/register.sqlite", *args])
+        result = CliRunner().invoke(main, ["--database", self.database, *args])
         assert result.exit_code == exit_code, (args, result.output, result.exception)
         return result
 
@@ -54,9 +55,8 @@ class Clerk:
 
 
 @pytest.fixture
-def clerk(empty_register: Path, tmp_path: Path) -> Clerk:
-    shutil.copy(empty_register, tmp_path / "register.sqlite")
-    clerk = Clerk(folder=tmp_path)
+def clerk(register_url: str, tmp_path: Path) -> Clerk:
+    clerk = Clerk(folder=tmp_path, database=register_url)
     clerk.run("import", clerk.file("first.json", document(unit(1, 100), unit(101, 200))))
     return clerk
 
@@ -130,9 +130,10 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(
 
 
 def test_broken_register_is_named_with_its_entry(clerk: Clerk) -> None:
-    with sqlite3.connect(clerk.folder / "register.sqlite") as connection:
-        connection.execute("UPDATE units SET unit_owner = 'Mallory' WHERE first LIKE '%101'")
-    connection.close()
+    engine = create_engine(read_url(clerk.database))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE units SET unit_owner = 'Mallory' WHERE first LIKE '%101'"))
+    engine.dispose()
     assert "is not what entry 6 left" in clerk.refusal(REFUSED, "register", "verify")
     assert json.loads(clerk.run("register", "verify", "--json", exit_code=REFUSED).stderr)["error"] == "TrailBroken"
 

@@ -4,17 +4,15 @@ lost.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from puzzles.units import AssetId, CoinId, Height, UnitBlock
+from tests.engine.databases import Databases
 from tests.engine.register.samples import SERIES, document, imported, unit
 from tokenization_engine.errors import ImportRefused, RegisterError
 from tokenization_engine.register.audit import changes, image
@@ -45,13 +43,14 @@ steps = st.lists(
 )
 
 
-def with_register(empty_register: Path, play: Callable[[Register], None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        register = Register.open(f"sqlite:///{shutil.copy(empty_register, folder)}")
-        try:
-            play(register)
-        finally:
-            register.close()
+def with_register(databases: Databases, play: Callable[[Register], None]) -> None:
+    url = databases.register()
+    register = Register.open(url)
+    try:
+        play(register)
+    finally:
+        register.close()
+        databases.drop(url)
 
 
 def units(session: Session) -> tuple[Unit, ...]:
@@ -61,7 +60,7 @@ def units(session: Session) -> tuple[Unit, ...]:
 @QUICK
 @given(history=steps)
 def test_any_history_of_a_token_keeps_its_serials_a_partition(
-    empty_register: Path, history: list[tuple[str, int, int]]
+    databases: Databases, history: list[tuple[str, int, int]]
 ) -> None:
     def play(register: Register) -> None:
         asset_id = AssetId(b"\xcc" * 32)
@@ -104,7 +103,7 @@ def test_any_history_of_a_token_keeps_its_serials_a_partition(
                 assert step == "split" or not is_all_live
             check(register, model)
 
-    with_register(empty_register, play)
+    with_register(databases, play)
 
 
 def check(register: Register, model: dict[int, str]) -> None:
@@ -133,7 +132,7 @@ blocks = st.lists(st.tuples(serials, st.integers(0, 9), st.sampled_from(["A-1", 
 @QUICK
 @given(batches=st.lists(blocks, max_size=4))
 def test_imports_are_taken_exactly_when_no_serial_is_taken_twice(
-    empty_register: Path, batches: list[list[tuple[int, int, str]]]
+    databases: Databases, batches: list[list[tuple[int, int, str]]]
 ) -> None:
     def play(register: Register) -> None:
         with register.writing("admin") as session:
@@ -154,4 +153,4 @@ def test_imports_are_taken_exactly_when_no_serial_is_taken_twice(
             held = [(u.series, n) for u in units(session) for n in range(u.first, u.last + 1) if u.series != "SEED"]
             assert sorted(held) == sorted(taken)
 
-    with_register(empty_register, play)
+    with_register(databases, play)

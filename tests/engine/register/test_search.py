@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tests.engine.databases import DATABASES, Databases
 from tests.engine.register.samples import (
     ASSET,
     SERIES,
@@ -43,15 +44,14 @@ OTHER = "BT-GS77-2019"
 NOW = 1_700_000_000
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def any_register(request: pytest.FixtureRequest) -> Iterator[Register]:
+@pytest.fixture(params=DATABASES)
+def any_register(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
     """An empty register in each of the databases."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("register")
-        return
-    opened = Register.open(request.getfixturevalue("postgres_url"), clock=lambda: NOW)
+    url = databases.register(request.param)
+    opened = Register.open(url, clock=lambda: NOW)
     yield opened
     opened.close()
+    databases.drop(url)
 
 
 @pytest.fixture

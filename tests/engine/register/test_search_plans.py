@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
+from tests.engine.databases import DATABASES, Databases
 from tests.engine.register.samples import document, imported, project, unit
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.listing import BY_SERIAL, Listings, Op, Order, ProjectsWanted, UnitsWanted, Where
@@ -31,14 +32,13 @@ UNITS = (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def any_register(request: pytest.FixtureRequest) -> Iterator[Register]:
-    if request.param == "sqlite":
-        yield request.getfixturevalue("register")
-        return
-    opened = Register.open(request.getfixturevalue("postgres_url"))
+@pytest.fixture(params=DATABASES)
+def any_register(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
+    url = databases.register(request.param)
+    opened = Register.open(url)
     yield opened
     opened.close()
+    databases.drop(url)
 
 
 def scanned(register: Register, wanted: UnitsWanted | ProjectsWanted) -> list[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,9 @@ ODD = "=HYPERLINK(\"http://evil.example\") _x0041_ 'ü'"
 
 
 @pytest.fixture
-def other(empty_register: Path, tmp_path: Path) -> Iterator[Register]:
+def other(new_register: Callable[[], str]) -> Iterator[Register]:
     """A second register, empty."""
-    register = Register.open(f"sqlite:///{shutil.copy(empty_register, tmp_path / 'other.sqlite')}")
+    register = Register.open(new_register())
     yield register
     register.close()
 
@@ -166,8 +165,8 @@ def test_csv_of_any_separator_is_read(register: Register, tmp_path: Path, separa
     imported(register, path)
 
 
-def clerk(folder: Path, *args: str, exit_code: int = 0) -> Result:
-    result = CliRunner().invoke(main, ["--database", f"sqlite:///{folder}/register.sqlite", *args])
+def clerk(register: Register, *args: str, exit_code: int = 0) -> Result:
+    result = CliRunner().invoke(main, ["--database", str(register.engine.url), *args])
     assert result.exit_code == exit_code, (args, result.output, result.exception)
     return result
 
@@ -177,31 +176,31 @@ def test_clerk_checks_mends_imports_stages_and_commits(register: Register, tmp_p
     count = sheets["units"][0].index("unitCount")
     sheets["units"][1][count] = 99
     bad, marked = str(workbook(tmp_path / "bad.xlsx", sheets)), str(tmp_path / "marked.xlsx")
-    told = json.loads(clerk(tmp_path, "import", bad, "--dry-run", "--marked", marked, "--json", exit_code=3).stdout)
+    told = json.loads(clerk(register, "import", bad, "--dry-run", "--marked", marked, "--json", exit_code=3).stdout)
     (problem,) = told["problems"]
     assert (problem["sheet"], problem["row"], problem["field"]) == ("units", 2, "unitCount")
     rows = CalamineWorkbook.from_path(marked).get_sheet_by_name("units").to_python()
     assert "are 100 units" in str(rows[1][rows[0].index("problems")])
     rows[1][count] = 100
     mended = str(workbook(tmp_path / "mended.xlsx", {**sheets, "units": rows}))
-    assert "would be imported" in clerk(tmp_path, "import", mended, "--dry-run").stdout
-    clerk(tmp_path, "import", mended, "--author", "Dema", "--comment", "by letter")
-    entries = json.loads(clerk(tmp_path, "register", "history", "BT-CDM2746-2021-1", "--json").stdout)["entries"]
+    assert "would be imported" in clerk(register, "import", mended, "--dry-run").stdout
+    clerk(register, "import", mended, "--author", "Dema", "--comment", "by letter")
+    entries = json.loads(clerk(register, "register", "history", "BT-CDM2746-2021-1", "--json").stdout)["entries"]
     assert (entries[0]["author"], entries[0]["comment"]) == ("Dema", "by letter")
     export = tmp_path / "export.xlsx"
-    clerk(tmp_path, "register", "export", str(export))
+    clerk(register, "register", "export", str(export))
     book = CalamineWorkbook.from_path(str(export))
     edited = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
     edited["units"][1][edited["units"][0].index("unitOwner")] = "Alice"
-    clerk(tmp_path, "register", "stage", str(workbook(tmp_path / "edited.xlsx", edited)))
-    changes = json.loads(clerk(tmp_path, "register", "diff", "--json").stdout)["changes"]
+    clerk(register, "register", "stage", str(workbook(tmp_path / "edited.xlsx", edited)))
+    changes = json.loads(clerk(register, "register", "diff", "--json").stdout)["changes"]
     assert [one["field"] for change in changes for one in change["fields"]] == ["unitOwner"]
-    clerk(tmp_path, "register", "commit", "--comment", "a sale")
-    clerk(tmp_path, "register", "verify")
+    clerk(register, "register", "commit", "--comment", "a sale")
+    clerk(register, "register", "verify")
 
 
 def test_template_never_overwrites_a_file(register: Register, tmp_path: Path) -> None:
     path = str(tmp_path / "t.xlsx")
-    clerk(tmp_path, "register", "template", path)
-    assert "is there already" in clerk(tmp_path, "register", "template", path, exit_code=3).stderr
-    assert "holds no projects and no units" in clerk(tmp_path, "import", path, exit_code=3).stderr
+    clerk(register, "register", "template", path)
+    assert "is there already" in clerk(register, "register", "template", path, exit_code=3).stderr
+    assert "holds no projects and no units" in clerk(register, "import", path, exit_code=3).stderr
