@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import resources
 
 from alembic import command, context
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from chain.errors import StoreTooNew
 
@@ -43,3 +44,36 @@ def run_migrations() -> None:
         render_as_batch=True,
     )
     context.run_migrations()
+
+
+def collate(connection: Connection, tables: Iterable[str], collation: str = "C") -> None:
+    """Let PostgreSQL compare and order every text of these tables by that collation: "C" is by bytes, as SQLite does.
+
+    A script that makes a table or a column of text after this was called for a program calls it again for that table.
+    No row is written anew, but the indexes of texts are. Triggers stay as they are.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    quote = connection.dialect.identifier_preparer.quote
+    for table in tables:
+        triggers = connection.execute(_TRIGGERS, {"name": quote(table)}).all()
+        for name, _ in triggers:  # no column is altered under a trigger that names it
+            connection.execute(text(f"DROP TRIGGER {quote(name)} ON {quote(table)}"))
+        changes = ", ".join(
+            f"ALTER COLUMN {quote(name)} TYPE {kind} COLLATE {quote(collation)}"
+            for name, kind in connection.execute(_TEXTS, {"name": quote(table)})
+        )
+        if changes:
+            connection.execute(text(f"ALTER TABLE {quote(table)} {changes}"))
+        for _, definition in triggers:
+            connection.exec_driver_sql(definition)
+
+
+_TEXTS = text(
+    "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(:name) "
+    "AND attnum > 0 AND NOT attisdropped AND attcollation <> 0 ORDER BY attnum"
+)
+_TRIGGERS = text(
+    "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = to_regclass(:name) AND NOT tgisinternal "
+    "ORDER BY tgname"
+)
