@@ -2,27 +2,26 @@
 
 Everything that comes back is a stranger's: bounded, read as strict JSON, and never shown unless cleaned. A question
 that only reads is asked again when the server hung up or put it off. A write is sent once: whether it was taken is
-seen by looking, never guessed.
+seen by looking, never guessed. The one exception is a request that came over the server's limit of requests, which is
+counted before anything is done: it is sent again when the server says.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 import aiohttp
 
 from chain.patience import Patience
+from tokenization_engine.cadt import answers
 from tokenization_engine.cadt.place import Place
 from tokenization_engine.errors import CadtDown, CadtMalformed, CadtRefused
-from tokenization_engine.register.chain_events import clean_text
-
-ANSWER_LIMIT = 64 * 1024 * 1024
-"""Most bytes of one answer: several times a page of 1,000 whole records."""
 
 BODY_LIMIT = 90_000
 """Most bytes of one request of ours: the fork's server takes 100 kB, upstream's takes 5 MB."""
@@ -33,6 +32,9 @@ REQUEST_SECONDS = 60.0
 BUDGET_SECONDS = 30.0
 """Seconds that one question may wait, in all, to be asked again."""
 
+LIMITED_SECONDS = 900.0
+"""Longest wait for a server whose limit of requests is reached: upstream's is 1,000 in a quarter of an hour."""
+
 _BUSY = re.compile(
     r"pending on the blockchain|resyncing|wallet is syncing|still confirming|connection to chia datalayer"
     r"|wallet is not available",
@@ -40,8 +42,13 @@ _BUSY = re.compile(
 )
 """What a CADT server says when the same request may be taken later."""
 
-_REASON_LENGTH = 300
-_REASONS = 5
+_READ_ONLY = re.compile(r"read-only", re.IGNORECASE)
+_DISABLED = re.compile(r"\bdisabled\b", re.IGNORECASE)
+
+Params = Mapping[str, str | int] | Sequence[tuple[str, str]]
+"""What stands after the `?` of a question; pairs where a name comes more than once."""
+
+log = logging.getLogger(__name__)
 
 
 class Busy(CadtDown):
@@ -49,7 +56,11 @@ class Busy(CadtDown):
 
 
 class NotOffered(CadtRefused):
-    """A route that this server does not have."""
+    """A route that this server does not have, or that is switched off."""
+
+
+class ReadOnly(CadtRefused):
+    """The server takes no changes from anybody: it was set up to be read."""
 
 
 class NotAdmitted(CadtRefused):
@@ -59,24 +70,27 @@ class NotAdmitted(CadtRefused):
 class CadtClient:
     """Questions to one server, and writes."""
 
-    def __init__(self, session: aiohttp.ClientSession, place: Place, *, budget: float = BUDGET_SECONDS) -> None:
-        """Take a session that carries the API key, if there is one."""
+    def __init__(self, session: aiohttp.ClientSession, place: Place, *, budget: float, limited_seconds: float) -> None:
+        """Take a session that carries the API key, if there is one, and the longest waits for one answer."""
         self._session = session
         self._place = place
         self._budget = budget
+        self._limited_seconds = limited_seconds
+        self.is_read_only = False
+        """Whether the server said, with its last answer, that it takes no changes."""
 
     @property
     def name(self) -> str:
         """Scheme, host and port, for sentences."""
         return self._place.shown
 
-    async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
+    async def get(self, path: str, params: Params | None = None) -> Any:
         """The answer to a question; raises CadtDown, CadtRefused or CadtMalformed."""
         patience = Patience(self._budget)
         while True:
             retry_after = None
             try:
-                return await self._once("GET", path, params=params)
+                return await self._unlimited("GET", path, params=params)
             except _PutOff as put_off:
                 retry_after, failure = put_off.retry_after, CadtDown(put_off.sentence)
             except CadtDown as error:
@@ -92,33 +106,54 @@ class CadtClient:
         if len(data) > BODY_LIMIT:
             raise CadtRefused(f"a request of {len(data)} bytes is more than a CADT server takes: at most {BODY_LIMIT}")
         try:
-            return await self._once(method, path, data=data)
+            return await self._unlimited(method, path, data=data)
         except _PutOff as put_off:
             raise CadtDown(put_off.sentence) from None
 
-    async def _once(
-        self, method: str, path: str, *, params: Mapping[str, str | int] | None = None, data: bytes | None = None
+    async def _unlimited(
+        self, method: str, path: str, *, params: Params | None = None, data: bytes | None = None
     ) -> Any:
+        """The answer; a request over the server's limit of requests is sent again once the server counts anew."""
+        waited = 0.0
+        while True:
+            try:
+                return await self._once(method, path, params=params, data=data)
+            except _Limited as limited:
+                pause = max(1.0, limited.seconds)
+                if waited + pause > self._limited_seconds:
+                    raise CadtDown(
+                        f"the CADT server at {self.name} takes no more requests for {pause:.0f} seconds (HTTP status "
+                        "429): try again then"
+                    ) from None
+                log.warning("the CADT server at %s limits its requests: going on in %.0f seconds", self.name, pause)
+                await asyncio.sleep(pause)
+                waited += pause
+
+    async def _once(self, method: str, path: str, *, params: Params | None = None, data: bytes | None = None) -> Any:
         headers = {"Content-Type": "application/json"} if data is not None else {}
         try:
             async with self._session.request(
                 method, self._place.url + path, params=params, data=data, headers=headers, allow_redirects=False
             ) as response:
-                if response.status == 429 or response.status >= 500:
-                    sentence = f"the CADT server at {self.name} answered {path} with HTTP status {response.status}"
-                    raise _PutOff(f"{sentence}: it is in trouble, try again later", response.headers.get("Retry-After"))
-                body = await _limited(response)
-                status = response.status
+                body = await answers.bounded(response)
+                status, answered = response.status, response.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise CadtDown(
-                f"the CADT server at {self.name} did not answer {path} ({_failure(error)}): is it running, and is the "
-                "address right?"
+                f"the CADT server at {self.name} did not answer {path} ({answers.failure(error)}): is it running, and "
+                "is the address right?"
             ) from error
         if body is None:
             raise CadtMalformed(f"the CADT server at {self.name} answered {path} with more than anyone asked for")
-        value = _read_json(body)
+        self.is_read_only = answered.get("cw-read-only", "").lower() == "true"
+        value = answers.read_json(body)
+        if status == 429:
+            raise _Limited(answers.limited_seconds(answered.get("Retry-After"), value))
+        if status >= 500:
+            said = "; ".join(answers.reasons(value)) or "it is in trouble"
+            sentence = f"the CADT server at {self.name} answered {path} with HTTP status {status} ({said})"
+            raise _PutOff(f"{sentence}: try again later", answered.get("Retry-After"))
         if status == 200:
-            if value is _NO_JSON:
+            if value is answers.NO_JSON:
                 raise CadtMalformed(
                     f"{self.name} answered {path} with something that is no JSON: expected a CADT server, check the URL"
                 )
@@ -127,13 +162,28 @@ class CadtClient:
 
     def _refuse(self, path: str, status: int, value: Any) -> NoReturn:
         """Raise what the status and the server's words say."""
-        reasons = _reasons(value)
+        reasons = answers.reasons(value)
         said = "; ".join(reasons) or "no reason given"
+        if any(_READ_ONLY.search(reason) for reason in reasons):
+            raise ReadOnly(
+                f"the CADT server at {self.name} is set up to be read only (HTTP status {status}): name the registry's "
+                "own server, or take READ_ONLY out of its settings",
+                reasons=reasons,
+            )
+        if status == 403 and any(_DISABLED.search(reason) for reason in reasons):
+            raise NotOffered(
+                f"the CADT server at {self.name} has {path} switched off (HTTP status 403: {said})", reasons=reasons
+            )
         if status == 403:
             raise NotAdmitted(
                 f"the CADT server at {self.name} does not admit us (HTTP status 403: {said}): give its API key in "
                 "CARBON_CADT_API_KEY or in a file named by CARBON_ENGINE_CADT_KEY_FILE",
                 reasons=reasons,
+            )
+        if 300 <= status < 400:
+            raise CadtRefused(
+                f"the CADT server at {self.name} sends us elsewhere (HTTP status {status}), and no API key follows "
+                "there: give the server's own address"
             )
         if status == 404:
             raise NotOffered(f"the CADT server at {self.name} does not offer {path} (HTTP status 404)")
@@ -142,6 +192,14 @@ class CadtClient:
         raise CadtRefused(
             f"the CADT server at {self.name} refused {path} (HTTP status {status}: {said})", reasons=reasons
         )
+
+
+class _Limited(Exception):  # not an error: it ends one attempt
+    """The request came over the server's limit, and was not looked at."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class _PutOff(Exception):  # not an error: it ends one attempt
@@ -155,66 +213,14 @@ class _PutOff(Exception):  # not an error: it ends one attempt
 
 @asynccontextmanager
 async def opened_client(
-    place: Place, *, api_key: str | None, budget: float = BUDGET_SECONDS
+    place: Place,
+    *,
+    api_key: str | None,
+    budget: float = BUDGET_SECONDS,
+    limited_seconds: float = LIMITED_SECONDS,
 ) -> AsyncIterator[CadtClient]:
     """A client of the server at that place; nothing is asked before the first question."""
     headers = {"x-api-key": api_key} if api_key else {}
     timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=10)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-        yield CadtClient(session, place, budget=budget)
-
-
-_NO_JSON = object()
-_UNFIT = re.compile("[\x00\ud800-\udfff]")
-_UNFIT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-
-
-def _read_json(body: bytes) -> Any:
-    try:
-        value = json.loads(body, parse_constant=_no_constant)
-        return _cleaned(value) if _UNFIT_ESCAPE.search(body) else value
-    except (ValueError, RecursionError):
-        return _NO_JSON
-
-
-def _cleaned(value: Any) -> Any:
-    """The value without what no database holds in a text: NUL, and halves of characters."""
-    match value:
-        case str():
-            return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", value)
-        case list():
-            return [_cleaned(one) for one in value]
-        case dict():
-            return {_cleaned(name): _cleaned(one) for name, one in value.items()}
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-async def _limited(response: aiohttp.ClientResponse) -> bytes | None:
-    """The body, or None if it is longer than any answer."""
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > ANSWER_LIMIT:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _reasons(value: Any) -> list[str]:
-    """What a refusal says: the errors it lists, its error and its message, cleaned."""
-    if not isinstance(value, dict):
-        return []
-    listed = value.get("errors")
-    said = [*(listed if isinstance(listed, list) else []), value.get("error"), value.get("message")]
-    texts = [clean_text(one, _REASON_LENGTH) for one in said if isinstance(one, str) and one.strip()]
-    return list(dict.fromkeys(texts))[:_REASONS]
-
-
-def _failure(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "not in time"
-    return clean_text(str(error) or type(error).__name__, _REASON_LENGTH)
+        yield CadtClient(session, place, budget=budget, limited_seconds=limited_seconds)

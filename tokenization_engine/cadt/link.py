@@ -31,7 +31,7 @@ async def linked(settings: EngineSettings) -> AsyncIterator[CadtClient]:
             "no CADT server keeps this register: name it with --register cadt:http://HOST:31310, or in "
             "CARBON_ENGINE_REGISTER"
         )
-    async with opened_client(place, api_key=api_key(settings)) as client:
+    async with opened_client(place, api_key=api_key(settings), limited_seconds=settings.wait_seconds) as client:
         yield client
 
 

@@ -12,7 +12,7 @@ from tests.engine.cadt.samples import fork_unit, uid, unit
 from tests.engine.cadt.stand_in import OTHER_ORG
 from tests.engine.cadt.test_publish import ASSET_TEXT, blocks, retire, tokenize
 from tests.engine.register.samples import shown
-from tokenization_engine.cadt import client, source
+from tokenization_engine.cadt import answers, source
 from tokenization_engine.errors import CadtDown, CadtError, CadtMalformed, CadtRefused
 
 ODD_VALUES: list[Any] = [
@@ -109,7 +109,7 @@ async def test_listing_that_repeats_itself_ends(desk: Desk, monkeypatch: pytest.
 
 
 async def test_answer_without_end_is_cut_off(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "ANSWER_LIMIT", 1000)
+    monkeypatch.setattr(answers, "LONGEST", 1000)
     with pytest.raises(CadtMalformed, match="more than anyone asked for"):
         await desk.pull()
 
