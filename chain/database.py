@@ -93,15 +93,18 @@ class Uint64(TypeDecorator[int]):
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
         """The number as 20 digits."""
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_UINT64:
-            raise ValueError(f"{value!r} is not an unsigned 64-bit number")
-        return f"{value:0{_SERIAL_DIGITS}d}"
+        return None if value is None else digits(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
         """The digits as a number."""
         return None if value is None else int(value)
+
+
+def digits(number: int) -> str:
+    """An unsigned 64-bit number as `Uint64` keeps it."""
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MAX_UINT64:
+        raise ValueError(f"{number!r} is not an unsigned 64-bit number")
+    return f"{number:0{_SERIAL_DIGITS}d}"
 
 
 class Timestamp(TypeDecorator[int]):

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, event, inspect, select, update
 from sqlalchemy.orm import Mapper, Session, object_session
 
@@ -34,7 +36,19 @@ BEFORE_ALL = bytes(32)
 
 _INFO_KEY = "audit_trail"
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-_HASHED = ("sequence", "written_timestamp", "author", "comment", "action", "kind", "record_id", "before", "after")
+_HASHED = (
+    "sequence",
+    "written_timestamp",
+    "author",
+    "comment",
+    "action",
+    "kind",
+    "record_id",
+    "before",
+    "after",
+    "coin_id",
+)
+_hashed = itemgetter(*_HASHED)
 
 
 def canonical_json(value: object) -> str:
@@ -54,14 +68,23 @@ def json_value(value: object) -> JsonValue:
     raise TypeError(f"{value!r} has no place in a record")
 
 
+def row_json(row: Mapping[str, Any]) -> bytes:
+    """Canonical JSON of a row's values, in UTF-8: what `canonical_json` makes of them, in a tenth of its time.
+
+    The values are as in the database or as JSON writes them.
+    """
+    try:
+        return orjson.dumps(row, default=json_value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # half a character, say, which the other one takes and the database refuses
+        return canonical_json({name: json_value(value) for name, value in row.items()}).encode()
+
+
 def entry_hash(previous: bytes, entry: Mapping[str, Any]) -> bytes:
     """sha256 of the previous entry's hash and the entry's canonical JSON, 32 bytes; `entry` holds the columns.
 
     The images are in it as the texts that are stored, the coin id in hex.
     """
-    value = {name: entry[name] for name in _HASHED}
-    value["coin_id"] = json_value(entry["coin_id"])
-    return sha256(previous + canonical_json(value).encode()).digest()
+    return sha256(previous + row_json(dict(zip(_HASHED, _hashed(entry), strict=True)))).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +162,10 @@ class Trail:
         self,
         kind: str,
         record_id: str,
-        before: Mapping[str, JsonValue] | None,
-        after: Mapping[str, JsonValue] | None,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
     ) -> None:
-        """Note one change, under the next number."""
+        """Note one change, under the next number, by the record's row before and after."""
         self.last_entry += 1
         entry = {
             "sequence": self.last_entry,
@@ -152,8 +175,8 @@ class Trail:
             "action": self.action,
             "kind": kind,
             "record_id": record_id,
-            "before": None if before is None else canonical_json(before),
-            "after": None if after is None else canonical_json(after),
+            "before": None if before is None else row_json(before).decode(),
+            "after": None if after is None else row_json(after).decode(),
             "coin_id": self.coin_id,
         }
         self.head_hash = entry["entry_hash"] = entry_hash(self.head_hash, entry)

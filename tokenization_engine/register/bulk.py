@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from tokenization_engine.register.audit import Trail, json_value
+from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import RECORD_KINDS, Record, table_of
 
@@ -41,6 +41,5 @@ class Bulk:
                 continue
             insert_rows(self.session, table_of(kind), rows)
             for row in rows:
-                image = {name: json_value(value) for name, value in row.items()}
-                trail.add(kind.kind, row["id"], None, image)
+                trail.add(kind.kind, row["id"], None, row)
         trail.save(self.session)

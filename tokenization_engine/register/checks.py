@@ -69,6 +69,8 @@ class RecordReader:
         """Refuse every name in `raw` that the record does not have, with the one that was meant, if one is
         near.
         """
+        if raw.keys() <= known:
+            return
         for name in raw:
             if name not in known and name not in MADE_BY_SERVERS:
                 near = get_close_matches(name, sorted(known), n=1)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
-from sqlalchemy import Integer, String, column, select, values
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import BindParameter, Dialect, Integer, String, bindparam, column, literal_column, select, values
+from sqlalchemy.orm import Session
 
-from chain.database import Uint64
+from chain.database import Uint64, digits
 from puzzles.units import UnitBlock
-from tokenization_engine.register.model import Unit
+from tokenization_engine.register.model import Unit, table_of
 
-_AT_ONCE = 500
+_SIZES = (20, 200)
+"""Runs asked for in one statement; its parameters are filled up with the last run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,24 +79,45 @@ def _runs(placed: list[_Placed]) -> Iterator[list[_Placed]]:
 
 def _runs_taken(session: Session, runs: list[list[_Placed]]) -> list[list[_Placed]]:
     """The runs into which a unit of the register reaches."""
-    found = []
-    for start in range(0, len(runs), _AT_ONCE):
-        chunk = runs[start : start + _AT_ONCE]
-        rows = [(i, run[0].series, run[0].first, max(one.last for one in run)) for i, run in enumerate(chunk)]
-        asked = values(
-            column("number", Integer), column("series", String), column("first", Uint64), column("last", Uint64)
-        )
-        run = asked.data(rows).cte("runs")
-        unit = aliased(Unit)
-        last_begun = (
-            select(unit.last)
-            .where(unit.series == run.c.series, unit.first <= run.c.last)
-            .order_by(unit.first.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        found += [chunk[number] for number in session.scalars(select(run.c.number).where(last_begun >= run.c.first))]
-    return found
+    connection = session.connection()
+    found: set[int] = set()
+    for start in range(0, len(runs), _SIZES[-1]):
+        some = range(start, min(start + _SIZES[-1], len(runs)))
+        size = next(size for size in _SIZES if size >= len(some))
+        statement, order = _statement(size, connection.dialect)
+        asked: dict[str, object] = {}
+        for place in range(size):
+            number = some[min(place, len(some) - 1)]
+            run = runs[number]
+            first, last = digits(run[0].first), digits(max(one.last for one in run))
+            of_run = {"number": number, "series": run[0].series, "first": first, "last": last}
+            asked |= {f"{name}{place}": value for name, value in of_run.items()}
+        given = asked if order is None else tuple(asked[name] for name in order)
+        found |= {number for (number,) in connection.exec_driver_sql(statement, given)}
+    return [runs[number] for number in sorted(found)]
+
+
+@lru_cache(maxsize=16)
+def _statement(count: int, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+    """The look for so many runs, and the order of its parameters where they have no names; making it takes longer than
+    the look.
+    """
+    columns = {"number": Integer, "series": String, "first": Uint64, "last": Uint64}
+    rows: list[tuple[BindParameter[Any], ...]] = [
+        tuple(bindparam(f"{name}{i}", type_=kind) for name, kind in columns.items()) for i in range(count)
+    ]
+    run = values(*(column(name, kind) for name, kind in columns.items())).data(rows).cte("runs")
+    unit = table_of(Unit)
+    last_begun = (
+        select(unit.c.last)
+        .where(unit.c.series == run.c.series, unit.c.first <= run.c.last)
+        .order_by(unit.c.first.desc())
+        .limit(literal_column("1"))
+        .offset(literal_column("0"))
+        .scalar_subquery()
+    )
+    compiled = select(run.c.number).where(last_begun >= run.c.first).compile(dialect=dialect)
+    return str(compiled), None if compiled.positiontup is None else tuple(compiled.positiontup)
 
 
 def _with_register(session: Session, run: list[_Placed], blocks: Sequence[UnitBlock]) -> Iterator[Overlap]:

@@ -22,10 +22,12 @@ from tokenization_engine.register.search_model import SearchProject, SearchState
 from tokenization_engine.register.search_terms import (
     EVERY,
     Facet,
+    UnitKey,
     facet_term,
     label_terms,
     of_projects,
     project_terms,
+    unit_keys,
     unit_terms,
 )
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 _KEPT_PROJECTS = 2000
 _KEPT_ISSUANCES = 50_000
-_KEPT_SETS = 50_000
+_KEPT_KEYS = 50_000
 _NO_TERMS: frozenset[bytes] = frozenset()
 Image = Mapping[str, Any]
 
@@ -48,8 +50,10 @@ class SearchIndex:
     _labels: dict[str, Image] = field(default_factory=dict)
     _projects: dict[str, None] = field(default_factory=dict)
     _differences: Differences = field(default_factory=Differences)
-    _new: dict[frozenset[bytes], BitMap] = field(default_factory=dict)
-    """New units by the sets of terms they have, not yet among the differences: many units share a set."""
+    _new: dict[UnitKey, BitMap] = field(default_factory=dict)
+    """New units by what gives them terms, not yet among the differences: many units share a key."""
+    _new_of: dict[str, BitMap] = field(default_factory=dict)
+    """The same by their projects' ids."""
     _project_of: dict[str, str] = field(default_factory=dict)
     _terms_of: dict[str, frozenset[bytes]] = field(default_factory=dict)
     _last: tuple[int, int] | None = None
@@ -92,7 +96,7 @@ class SearchIndex:
 
     def write(self, session: Session, last_entry: int) -> None:
         """Write the index as of that entry of the trail."""
-        self._fold()
+        self._fold(session)
         self._differences.write(session)
         state: dict[str, int] = {"last_entry": last_entry}
         if self._last is not None:
@@ -105,10 +109,10 @@ class SearchIndex:
         held = {row.project_id: row for row in session.execute(_HELD_PROJECTS.where(SearchProject.project_id.in_(ids)))}
         new = []
         for project_id, row in projects.items():
-            self._terms_of.pop(project_id, None)
             terms = project_terms(row, locations[project_id])
             if project_id in held:
                 self._move_project(session, held[project_id].number, _read_terms(held[project_id].terms), terms)
+                self._terms_of.pop(project_id, None)
                 continue
             number = self._next_project(session)
             new.append({"number": number, "project_id": project_id, "terms": _as_text(terms)})
@@ -120,7 +124,7 @@ class SearchIndex:
     def _move_project(self, session: Session, number: int, old: frozenset[bytes], terms: frozenset[bytes]) -> None:
         if old == terms:
             return
-        self._fold()
+        self._fold(session)
         itself = BitMap([number])
         (home,) = (term for term in terms if term.startswith(_PROJECT_ITSELF))
         units = self._differences.now(session, home)
@@ -140,47 +144,64 @@ class SearchIndex:
         images = [image for pair in units.values() for image in pair if image is not None]
         self._look_up(session, {str(image["issuance_id"]) for image in images})
         numbers = _numbers(session, [unit_id for unit_id, (before, _) in units.items() if before is not None])
-        into: defaultdict[frozenset[bytes], list[int]] = defaultdict(list)
-        new, gone = [], []
+        new: dict[str, Image] = {}
+        gone = []
         for unit_id, (before, after) in units.items():
             if before is not None:
                 self._move_unit(session, numbers[unit_id], before, after)
                 if after is None:
                     gone.append(unit_id)
             elif after is not None:
-                number = numbers[unit_id] = self._next_unit(session)
-                new.append({"number": number, "unit_id": unit_id})
-                for terms in self._all_terms(session, after):
-                    into[terms].append(number)
-        for terms, some in into.items():
-            if terms in self._new:
-                self._new[terms].update(some)
-            else:
-                self._new[terms] = BitMap(some)
-        if len(self._new) > _KEPT_SETS:
-            self._fold()
+                new[unit_id] = after
         if new:
-            insert_rows(session, table_of(SearchUnit), new)
+            numbers |= self._place(session, new)
         for ids in in_parts(gone):
             session.execute(delete(SearchUnit).where(SearchUnit.unit_id.in_(ids)))
         return numbers
 
+    def _place(self, session: Session, units: Mapping[str, Image]) -> dict[str, int]:
+        """Number new units, and keep them under their keys."""
+        by_key: defaultdict[UnitKey, list[int]] = defaultdict(list)
+        by_project: defaultdict[str, list[int]] = defaultdict(list)
+        numbers: dict[str, int] = {}
+        for number, (unit_id, row) in enumerate(units.items(), self._next_units(session, len(units))):
+            numbers[unit_id] = number
+            by_project[self._project_of[row["issuance_id"]]].append(number)
+            for key in unit_keys(row):
+                by_key[key].append(number)
+        for key, some in by_key.items():
+            if key in self._new:
+                self._new[key].update(some)
+            else:
+                self._new[key] = BitMap(some)
+        for project_id, some in by_project.items():
+            self._new_of.setdefault(project_id, BitMap()).update(some)
+        if len(self._new) + len(self._new_of) > _KEPT_KEYS:
+            self._fold(session)
+        rows = [{"number": number, "unit_id": unit_id} for unit_id, number in numbers.items()]
+        insert_rows(session, table_of(SearchUnit), rows)
+        return numbers
+
     def _move_unit(self, session: Session, number: int, before: Image, after: Image | None) -> None:
-        self._fold()
-        old = frozenset().union(*self._all_terms(session, before))
-        terms = _NO_TERMS if after is None else frozenset().union(*self._all_terms(session, after))
+        self._fold(session)
+        old = self._all_terms(session, before)
+        terms = _NO_TERMS if after is None else self._all_terms(session, after)
         self._differences.remove(old - terms, BitMap([number]))
         self._differences.add(terms - old, BitMap([number]))
 
-    def _all_terms(self, session: Session, image: Image) -> tuple[frozenset[bytes], ...]:
+    def _all_terms(self, session: Session, image: Image) -> frozenset[bytes]:
         project_id = self._project_of[str(image["issuance_id"])]
-        return *unit_terms(image), self._terms_of_project(session, project_id)
+        return unit_terms(image) | self._terms_of_projects(session, [project_id])[project_id]
 
-    def _fold(self) -> None:
+    def _fold(self, session: Session) -> None:
         """Put the new units among the differences."""
-        for terms, numbers in self._new.items():
-            self._differences.add(terms, numbers)
-        self._new = {}
+        new, self._new = self._new, {}
+        for (make, value), numbers in new.items():
+            self._differences.add(make(value), numbers)
+        new_of, self._new_of = self._new_of, {}
+        for ids in in_parts(new_of):
+            for project_id, terms in self._terms_of_projects(session, ids).items():
+                self._differences.add(terms, new_of[project_id])
 
     def _look_up(self, session: Session, issuance_ids: Iterable[str]) -> None:
         """Learn the projects of these issuances."""
@@ -190,14 +211,16 @@ class SearchIndex:
             query = select(Issuance.id, Issuance.warehouse_project_id).where(Issuance.id.in_(some))
             self._project_of |= {row[0]: row[1] for row in session.execute(query)}
 
-    def _terms_of_project(self, session: Session, project_id: str) -> frozenset[bytes]:
-        terms = self._terms_of.get(project_id)
-        if terms is None:
-            if len(self._terms_of) > _KEPT_PROJECTS:
-                self._terms_of.clear()
-            query = select(SearchProject.terms).where(SearchProject.project_id == project_id)
-            terms = self._terms_of[project_id] = _read_terms(session.scalars(query).one())
-        return terms
+    def _terms_of_projects(self, session: Session, ids: Iterable[str]) -> dict[str, frozenset[bytes]]:
+        """The terms of each of these projects, some hundreds of them."""
+        if len(self._terms_of) > _KEPT_PROJECTS:
+            self._terms_of.clear()
+        missing = [project_id for project_id in ids if project_id not in self._terms_of]
+        query = select(SearchProject.project_id, SearchProject.terms)
+        for some in in_parts(missing):
+            for project_id, terms in session.execute(query.where(SearchProject.project_id.in_(some))):
+                self._terms_of[project_id] = _read_terms(terms)
+        return {project_id: self._terms_of[project_id] for project_id in ids}
 
     def _settle_labels(
         self,
@@ -232,9 +255,10 @@ class SearchIndex:
         for label_id, ids in got.items():
             self._differences.add(now[label_id], BitMap([numbers[unit_id] for unit_id in ids]))
 
-    def _next_unit(self, session: Session) -> int:
+    def _next_units(self, session: Session, count: int) -> int:
+        """The first of so many new numbers."""
         unit, project = self._last or _last_numbers(session)
-        self._last = (unit + 1, project)
+        self._last = (unit + count, project)
         return unit + 1
 
     def _next_project(self, session: Session) -> int:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
+
+UnitKey = tuple[Callable[[Any], frozenset[bytes]], Any]
+"""What gives units terms: a value, and how terms are made of it."""
 
 MAX_WORD = 40
 """Characters of a word that count."""
@@ -79,8 +83,8 @@ _UNIT_FACETS = (
     Facet.ADJUSTMENT,
     Facet.MARKETPLACE,
 )
-_UNIT_TEXTS = ("unit_owner", "in_country_jurisdiction_of_owner", "unit_tags", "unit_status_reason")
-_FACET_COLUMNS = tuple(facet.value for facet in _UNIT_FACETS)
+_facet_values = itemgetter(*(facet.value for facet in _UNIT_FACETS))
+_unit_texts = itemgetter("unit_owner", "in_country_jurisdiction_of_owner", "unit_tags", "unit_status_reason")
 _PROJECT_FACETS = (
     Facet.SECTOR,
     Facet.PROJECT_TYPE,
@@ -138,19 +142,20 @@ def words_of(text: str) -> list[str]:
     return list(dict.fromkeys(word[:MAX_WORD] for word in _WORD.findall(plain)))
 
 
-def unit_terms(row: Mapping[str, Any]) -> tuple[frozenset[bytes], ...]:
-    """The unit's own terms, from its row or its image in the audit trail: in sets that many units share."""
-    values = tuple(row[column] for column in _FACET_COLUMNS)
-    texts = (row[name] for name in _UNIT_TEXTS)
+def unit_keys(row: Mapping[str, Any]) -> list[UnitKey]:
+    """What gives a unit terms of its own, from its row or its image in the audit trail: keys that many units share."""
     identifier = row["marketplace_identifier"]
-    marked = () if identifier is None else (frozenset({facet_term(Facet.MARKETPLACE_IDENTIFIER, identifier)}),)
-    return (
-        *marked,
-        _values_of_unit(values, row["asset_id"] is not None, identifier is not None),
-        _series_terms(row["series"]),
-        *(_of_text(Words.UNIT, text) for text in texts if text),
-        _count_terms(int(row["unit_count"])),
-    )
+    values = (*_facet_values(row), row["asset_id"] is not None, identifier is not None)
+    keys: list[UnitKey] = [(_values_of_unit, values), (_series_terms, row["series"]), (_count_terms, row["unit_count"])]
+    keys += [(_words_of_unit, text) for text in _unit_texts(row) if text]
+    if identifier is not None:
+        keys.append((_identifier_terms, identifier))
+    return keys
+
+
+def unit_terms(row: Mapping[str, Any]) -> frozenset[bytes]:
+    """The unit's own terms, from its row or its image in the audit trail."""
+    return frozenset().union(*(make(value) for make, value in unit_keys(row)))
 
 
 def project_terms(project: Mapping[str, Any], locations: Iterable[Mapping[str, Any]]) -> frozenset[bytes]:
@@ -174,9 +179,9 @@ def label_terms(label: Mapping[str, Any]) -> frozenset[bytes]:
     return frozenset(terms) | _of_texts(Words.LABEL, (label["label"], label["label_type"]))
 
 
-@lru_cache(maxsize=10_000)
-def _values_of_unit(values: tuple[Any, ...], is_token: bool, is_marked: bool) -> frozenset[bytes]:
-    row = dict(zip(_UNIT_FACETS, values, strict=True))
+def _values_of_unit(values: tuple[Any, ...]) -> frozenset[bytes]:
+    *facets, is_token, is_marked = values
+    row = dict(zip(_UNIT_FACETS, facets, strict=True))
     terms = {facet_term(facet, value) for facet, value in row.items() if value is not None}
     lives = is_token and row[Facet.MARKETPLACE] == TOKENIZED_ON_CHIA
     marks = {Facet.TOKENIZED: lives, Facet.MARKED: is_marked}
@@ -184,9 +189,16 @@ def _values_of_unit(values: tuple[Any, ...], is_token: bool, is_marked: bool) ->
     return frozenset(terms | {EVERY})
 
 
-@lru_cache(maxsize=1000)
 def _series_terms(series: str) -> frozenset[bytes]:
     return _of_text(Words.UNIT, series) | {facet_term(Facet.SERIES, series)}
+
+
+def _words_of_unit(text: str) -> frozenset[bytes]:
+    return _of_text(Words.UNIT, text)
+
+
+def _identifier_terms(identifier: str) -> frozenset[bytes]:
+    return frozenset({facet_term(Facet.MARKETPLACE_IDENTIFIER, identifier)})
 
 
 @lru_cache(maxsize=10_000)
@@ -203,7 +215,6 @@ def of_projects(terms: Iterable[bytes]) -> list[bytes]:
     return [b"project:" + term for term in terms]
 
 
-@lru_cache(maxsize=10_000)
 def _count_terms(count: int) -> frozenset[bytes]:
     """A term for each binary digit of a number of units: the units of any set add up from the sizes of 63 of its
     parts.

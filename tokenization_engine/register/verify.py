@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from tokenization_engine.register.audit import BEFORE_ALL, canonical_json, entry_hash, json_value
+from tokenization_engine.register.audit import BEFORE_ALL, entry_hash, row_json
 from tokenization_engine.register.model import RECORD_KINDS, Record, table_of
 from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
@@ -175,7 +175,7 @@ def _check_rows(session: Session, walk: _Walk) -> None:
             images = _last_images(session, kind.kind, [row["id"] for row in rows])
             for row in rows:
                 number, after = images.get(row["id"], (None, None))
-                image = canonical_json({name: json_value(value) for name, value in row.items()})
+                image = row_json(row).decode()
                 if not _is_same(after, image):
                     how = f"is not what entry {number} left" if number else "has no entry"
                     raise _Broken(f"{kind.kind} {row['id']} {how}: the row was written past the register", number)
