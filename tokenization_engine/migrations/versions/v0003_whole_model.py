@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from chain.database import Hash32, Timestamp
+from chain.errors import StoreError
 
 revision = "0003_whole_model"
 down_revision = "0002_journal"
@@ -52,6 +53,9 @@ _PROJECT_CHILDREN: dict[str, list[sa.Column[Any]]] = {
     ],
 }
 
+_RECORDS = ("vocabularies", "organization_metadata", "organizations", *_PROJECT_CHILDREN)
+"""Tables of records made here, those that refer before those that are referred to."""
+
 
 def upgrade() -> None:
     """Make the tables, chain the entries there are, and set the guards."""
@@ -79,7 +83,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the guards away, then the tables; the entries keep their hashes."""
+    """Take the guards away, then the tables; the entries keep their hashes.
+
+    Raises StoreError if something would be lost of which the audit trail tells: the register would never hold again.
+    """
+    _refuse_to_lose()
     _drop_guards()
     op.drop_index("ix_audit_trail_deletions", "audit_trail")
     for name, table, column in _RARE:
@@ -91,8 +99,22 @@ def downgrade() -> None:
         trail.alter_column("record_id", existing_type=sa.String(length=64), type_=sa.String(length=36))
     op.drop_column("register_state", "head_hash")
     op.drop_column("issuances", "unit_quantity")  # not as a batch: rows of other tables refer to these
-    for name in ("staged_changes", "vocabularies", "organization_metadata", "organizations", *_PROJECT_CHILDREN):
+    for name in ("staged_changes", *_RECORDS):
         op.drop_table(name)
+
+
+def _refuse_to_lose() -> None:
+    connection = op.get_bind()
+    lost = [sa.select(sa.literal(name)).select_from(sa.table(name)).limit(1) for name in _RECORDS]
+    for table, column in (("issuances", "unit_quantity"), ("audit_trail", "comment")):
+        is_given = sa.column(column).is_not(None)
+        lost.append(sa.select(sa.literal(f"{table}.{column}")).select_from(sa.table(table)).where(is_given).limit(1))
+    for query in lost:
+        if found := connection.execute(query).scalar():
+            raise StoreError(
+                f"the register holds {found}, which its older version does not know, and its audit trail tells of it: "
+                "restore the backup that was taken before the upgrade"
+            )
 
 
 def make_guards() -> None:
