@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenization_engine.sheets.guard import column_number
 from tokenization_engine.sheets.imports import SheetProblem
+from tokenization_engine.sheets.scan import column_number
 from tokenization_engine.sheets.shape import PROBLEMS, find_sheet
 from tokenization_engine.sheets.workbook import OpenSheet, opened_workbook
 from tokenization_engine.sheets.writer import SheetWriter, Writer, opened_writer
@@ -39,7 +39,7 @@ def _copy(writer: Writer, opened: OpenSheet, problems: Iterable[SheetProblem]) -
     out = writer.sheet(opened.name)
     at: int | None = None
     for number, cells in opened.rows():
-        row = [*([None] * opened.first_column), *cells]
+        row = list(cells)
         if at is None and any(cell not in (None, "") for cell in cells):
             at = row.index(PROBLEMS) if PROBLEMS in row else len(row)
             row[at : at + 1] = [PROBLEMS]

@@ -11,7 +11,7 @@ from tokenization_engine.register.checks import Refused, quoted
 from tokenization_engine.register.documents import Row
 from tokenization_engine.register.fields import Field
 from tokenization_engine.sheets.cells import cell_value
-from tokenization_engine.sheets.guard import column_letters
+from tokenization_engine.sheets.scan import column_letters
 from tokenization_engine.sheets.shape import TWICE, Sheet, nearest
 from tokenization_engine.sheets.workbook import OpenSheet
 
@@ -60,7 +60,7 @@ class Table:
                 self._take(row, column, value, problems)
             for index, value in enumerate(cells) if len(cells) > len(known) or len(cells) > width else ():
                 if index not in known and value not in (None, "") and str(value).strip():
-                    where = column_letters(self._opened.first_column + index + 1)
+                    where = column_letters(index + 1)
                     reason = f"{quoted(value)} stands in column {where}, which has no name in the header"
                     problems.append(Problem(reason=reason, record=place_of(self.sheet.name, number)))
             if row:
@@ -97,7 +97,7 @@ def read_table(sheet: Sheet, opened: OpenSheet, problems: list[Problem]) -> Tabl
         return None
     return Table(
         sheet=sheet,
-        columns={one.name: column_letters(opened.first_column + one.index + 1) for one in reversed(columns)},
+        columns={one.name: column_letters(one.index + 1) for one in reversed(columns)},
         _opened=opened,
         _header_row=number,
         _read=columns,
@@ -130,7 +130,7 @@ def _columns(
         name = _name(cell)
         if not name:
             continue
-        letters = column_letters(opened.first_column + index + 1)
+        letters = column_letters(index + 1)
         where = f"{sheet.name} row {number} column {letters}"
         if name not in known and not sheet.is_passed_over(name):
             reason = f"no column of this sheet{nearest(name, known)}"
