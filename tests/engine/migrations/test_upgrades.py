@@ -30,8 +30,7 @@ from tokenization_engine.desk import Desk
 from tokenization_engine.journal import State, jobs
 from tokenization_engine.register.chain_events import apply_retirement
 from tokenization_engine.register.imports import import_bytes
-from tokenization_engine.register.listing import Listings, UnitsWanted
-from tokenization_engine.register.queries import find_unit
+from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
 from tokenization_engine.register.staging import count_staged, drop
 from tokenization_engine.register.store import MIGRATIONS, Register
 from tokenization_engine.register.verify import verify
@@ -87,9 +86,7 @@ def guarded(engine: Engine) -> None:
 
 def found(register: Register, words: str) -> list[int]:
     with register.reading() as session:
-        return sorted(
-            one.first for one in Listings().units(session, UnitsWanted(text=words), offset=0, limit=10).records
-        )
+        return sorted(one.first for one in list_units(session, UnitFilter(text=words)).units)
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
