@@ -35,6 +35,9 @@ BUDGET_SECONDS = 30.0
 LIMITED_SECONDS = 900.0
 """Longest wait for a server whose limit of requests is reached: upstream's is 1,000 in a quarter of an hour."""
 
+SHORTEST_PAUSE = 1.0
+"""Seconds before a request over the limit is sent again, however short the server's own answer."""
+
 _BUSY = re.compile(
     r"pending on the blockchain|resyncing|wallet is syncing|still confirming|connection to chia datalayer"
     r"|wallet is not available",
@@ -53,6 +56,10 @@ log = logging.getLogger(__name__)
 
 class Busy(CadtDown):
     """The server takes no writes now: changes are pending on the chain, or it is still syncing."""
+
+
+class TooMany(CadtDown):
+    """The server takes no more requests of ours for longer than we wait."""
 
 
 class NotOffered(CadtRefused):
@@ -93,6 +100,8 @@ class CadtClient:
                 return await self._unlimited("GET", path, params=params)
             except _PutOff as put_off:
                 retry_after, failure = put_off.retry_after, CadtDown(put_off.sentence)
+            except TooMany:
+                raise
             except CadtDown as error:
                 failure = error
             pause = patience.pause(retry_after)
@@ -119,9 +128,9 @@ class CadtClient:
             try:
                 return await self._once(method, path, params=params, data=data)
             except _Limited as limited:
-                pause = max(1.0, limited.seconds)
+                pause = max(SHORTEST_PAUSE, limited.seconds)
                 if waited + pause > self._limited_seconds:
-                    raise CadtDown(
+                    raise TooMany(
                         f"the CADT server at {self.name} takes no more requests for {pause:.0f} seconds (HTTP status "
                         "429): try again then"
                     ) from None
@@ -160,16 +169,24 @@ class CadtClient:
             return value
         self._refuse(path, status, value)
 
+    def check_writable(self) -> None:
+        """Raise ReadOnly if the server said, with its last answer, that it takes no changes."""
+        if self.is_read_only:
+            raise self._read_only()
+
+    def _read_only(self, reasons: Sequence[str] = ()) -> ReadOnly:
+        return ReadOnly(
+            f"the CADT server at {self.name} is set up to be read only: name the registry's own server, or take "
+            "READ_ONLY out of its settings",
+            reasons=reasons,
+        )
+
     def _refuse(self, path: str, status: int, value: Any) -> NoReturn:
         """Raise what the status and the server's words say."""
         reasons = answers.reasons(value)
         said = "; ".join(reasons) or "no reason given"
         if any(_READ_ONLY.search(reason) for reason in reasons):
-            raise ReadOnly(
-                f"the CADT server at {self.name} is set up to be read only (HTTP status {status}): name the registry's "
-                "own server, or take READ_ONLY out of its settings",
-                reasons=reasons,
-            )
+            raise self._read_only(reasons)
         if status == 403 and any(_DISABLED.search(reason) for reason in reasons):
             raise NotOffered(
                 f"the CADT server at {self.name} has {path} switched off (HTTP status 403: {said})", reasons=reasons

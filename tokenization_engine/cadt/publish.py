@@ -162,6 +162,7 @@ class _Publication:
         if not now.steps and not height_value(shown, height) and values.items() <= shown.items():
             self._done.conflicts = list(now.conflicts)
             return
+        self._client.check_writable()
         await self._stage.settle()
         self._done.metadata_written += await publish_values(self._client, self._stage, home, values, self._pace)
         is_done = await self._bring_units(home)

@@ -17,6 +17,10 @@ MADE_BY_SERVER = frozenset({"orgUid", "issuanceId", "serialNumberBlock", "timeSt
 
 PLAIN_NUMBER_FIELDS = frozenset({"unitBlockStart", "unitBlockEnd", "unitCount"})
 
+_MOST_DIGITS = 20
+
+_LINK_FIELDS = ("id", "orgUid", "warehouseUnitId", "labelId")
+
 _BLOCK = frozenset(one.name for one in BLOCK_FIELDS)
 
 
@@ -53,7 +57,12 @@ def unit_record(unit: CadtUnit, location_ids: frozenset[str]) -> dict[str, Any]:
     raw = unit.raw
     record = {name: value for name, value in _picked(Unit, raw).items() if name not in _BLOCK}
     block = unit.block
-    record |= {"series": block.series, "first": block.first, "last": block.last, "unitCount": raw.get("unitCount")}
+    record |= {
+        "series": block.series,
+        "first": block.first,
+        "last": block.last,
+        "unitCount": whole(raw.get("unitCount")),
+    }
     if isinstance(identifier := record.get("marketplaceIdentifier"), str):
         record["marketplaceIdentifier"] = asset_text(identifier)
     if raw.get("projectLocationId") in location_ids:
@@ -96,8 +105,15 @@ def put_body(
 
 
 def label_body(label: Mapping[str, Any]) -> dict[str, Any]:
-    """A label as a unit's PUT names it: its id and its own fields."""
-    return _named(Label, label)
+    """A label as a unit's PUT names it: its id and its own fields, and the link to the unit if it has one already.
+
+    A server links a label that comes without its link once more, and the unit then shows it twice.
+    """
+    body = _named(Label, label)
+    link = label.get("label_unit")
+    if isinstance(link, dict) and link.get("id"):
+        body["label_unit"] = {name: link[name] for name in _LINK_FIELDS if link.get(name) is not None}
+    return body
 
 
 def _named(kind: type[Record], part: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +132,12 @@ def split_body(unit: CadtUnit, parts: Sequence[UnitBlock], *, has_blocks: bool) 
     return {"warehouseUnitId": unit.id, "records": records}
 
 
+def whole(value: Any) -> Any:
+    """The number that a text of digits says: some servers' databases keep numbers as texts; another value as it is."""
+    is_number = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS
+    return int(value) if is_number else value
+
+
 def day(value: Any) -> Any:
     """The UTC day of a time as a server writes dates; another value as it is."""
     if not isinstance(value, str) or len(value) <= len("2021-12-31"):
@@ -132,8 +154,17 @@ def _picked(kind: type[Record], raw: Mapping[str, Any]) -> dict[str, Any]:
     record: dict[str, Any] = {kind.id_name: raw.get(kind.id_name)}
     for one in kind.fields:
         if not one.is_ours and raw.get(one.name) is not None:
-            record[one.name] = day(raw[one.name]) if one.kind is Kind.DATE else raw[one.name]
+            record[one.name] = _read(one.kind, raw[one.name])
     return record
+
+
+def _read(kind: Kind, value: Any) -> Any:
+    match kind:
+        case Kind.DATE:
+            return day(value)
+        case Kind.WHOLE:
+            return whole(value)
+    return value
 
 
 def _part(kind: type[Record], row: Any) -> Any:

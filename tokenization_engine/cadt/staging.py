@@ -22,7 +22,7 @@ from tokenization_engine.cadt.client import CadtClient, NotAdmitted, NotOffered
 from tokenization_engine.cadt.compare import OUR_FIELDS, Change, Split, Step
 from tokenization_engine.cadt.dialect import Dialect
 from tokenization_engine.cadt.serials import read_serials, show_serials
-from tokenization_engine.cadt.shapes import MADE_BY_SERVER, PLAIN_NUMBER_FIELDS, CadtUnit
+from tokenization_engine.cadt.shapes import MADE_BY_SERVER, PLAIN_NUMBER_FIELDS, CadtUnit, whole
 from tokenization_engine.errors import CadtDown, CadtRefused, CadtStaged
 from tokenization_engine.register.checks import quoted
 
@@ -236,7 +236,7 @@ def _is_wrong_change(step: Change, staged: StagedUnit) -> str | None:
     if lost := ({*_label_ids(step.unit.raw), *step.labels} - {*_label_ids(record)}):
         return f"{where} loses its label {quoted(min(lost))}"
     before, after = _issuance_id(step.unit.raw), _issuance_id(record)
-    if before is not None and after is not None and before != after:
+    if before is not None and before != after:
         return f"the issuance of {where} is {quoted(after)}"
     return None
 
@@ -249,7 +249,7 @@ def _blocks(staged: StagedUnit) -> list[UnitBlock] | None:
             block = read_serials(record).block
         except SerialError:
             return None
-        if record.get("unitCount") != block.unit_count:
+        if whole(record.get("unitCount")) != block.unit_count:
             return None
         blocks.append(block)
     return blocks
@@ -279,8 +279,8 @@ def _issuance_id(record: Mapping[str, Any]) -> object:
 
 
 def _same(one: object, other: object) -> bool:
-    """Whether two values are one; a field left out, null and the empty text are all nothing."""
-    return (one if one not in (None, "") else None) == (other if other not in (None, "") else None)
+    """Whether two values are one: a field left out, null and the empty text are all nothing, a number may be a text."""
+    return (whole(one) if one not in (None, "") else None) == (whole(other) if other not in (None, "") else None)
 
 
 def _theirs(client: CadtClient, row: Mapping[str, Any]) -> CadtStaged:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TEXT, NULL_TEXT, WHOLE, ROWS, RECORD, ANY = "text", "null text", "whole", "rows", "record", "any"
+TEXT, NULL_TEXT, ANY_TEXT, WHOLE, ROWS, RECORD, ANY = (
+    "text",
+    "null text",
+    "any text",
+    "whole",
+    "rows",
+    "record",
+    "any",
+)
 Schema = Mapping[str, tuple[str, bool]]
 """Type of each key, and whether it is required."""
 
@@ -60,7 +68,13 @@ _ISSUANCE: Schema = {
     "endDate": (TEXT, True),
     "verificationApproach": (TEXT, True),
     "verificationReportDate": (TEXT, True),
-    "verificationBody": (TEXT, False),
+    "verificationBody": (ANY_TEXT, False),
+}
+_LINK: Schema = {
+    "id": (TEXT, False),
+    "orgUid": (TEXT, False),
+    "warehouseUnitId": (TEXT, False),
+    "labelId": (TEXT, False),
 }
 _BLOCK = ("unitBlockStart", "unitBlockEnd")
 
@@ -73,6 +87,7 @@ def unit_update(body: Mapping[str, Any], *, is_fork: bool) -> list[str]:
         found += _check(body["issuance"], _ISSUANCE, "issuance.")
     for index, label in enumerate(body.get("labels") or []):
         found += _check(label, _LABEL, f"labels[{index}].")
+        found += _check(label.get("label_unit") or {}, _LINK, f"labels[{index}].label_unit.")
     return found
 
 
@@ -103,11 +118,15 @@ def _check(body: Mapping[str, Any], schema: Schema, where: str) -> list[str]:
     found += [f'"{where}{name}" is required' for name, (_, needed) in schema.items() if needed and name not in body]
     for name, value in body.items():
         kind = schema.get(name, (ANY, False))[0]
-        if kind in (TEXT, NULL_TEXT) and not (isinstance(value, str) or (kind == NULL_TEXT and value is None)):
+        if kind == ANY_TEXT and isinstance(value, str):
+            continue
+        if kind in (TEXT, NULL_TEXT, ANY_TEXT) and not (
+            isinstance(value, str) or (kind == NULL_TEXT and value is None)
+        ):
             found.append(f'"{where}{name}" must be a string')
         elif kind in (TEXT, NULL_TEXT) and value == "" and name != "unitTags":
             found.append(f'"{where}{name}" is not allowed to be empty')
-        elif kind == WHOLE and (isinstance(value, bool) or not isinstance(value, int)):
+        elif kind == WHOLE and not (isinstance(value, int) or (isinstance(value, str) and value.isdigit())):
             found.append(f'"{where}{name}" must be a number')
         elif kind == ROWS and not isinstance(value, list):
             found.append(f'"{where}{name}" must be an array')

@@ -1,13 +1,16 @@
 """A CADT server's recorded behaviour, traps included, in two dialects: upstream's, and core registry's fork of it.
 
-Writes only stage; a commit is pending for some looks, then shows, and empties the whole staging table. An update is a
-whole record: labels left out are lost, other fields left out keep their value. Parts of a split lose their labels. New
-metadata shows after the organizations were read again. A fault can be put on any request.
+Writes only stage. A commit is pushed a moment after its answer, is pending for some looks, then confirmed and still to
+be synced; when it shows, the whole staging table is emptied, with whatever was staged meanwhile. An update is a whole
+record: labels left out are lost, a label that comes without its link is linked once more, other fields left out keep
+their value. Parts of a split lose their labels. New metadata shows after the organizations were read again, and a key
+that is not shown yet is written once, whatever is sent later. A fault can be put on any request.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -65,14 +68,26 @@ class StandIn:
     staging: dict[str, Row] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     late_metadata: dict[str, str] = field(default_factory=dict)
-    looks_left: int = 0
+    phases: list[str] = field(default_factory=list)
+    """What hasPending... meets on its next looks, first to last: `pushed late`, `pending` or `syncing`."""
+    links: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """Ids of the rows that link a unit and a label; a unit shows the label once for each."""
+    is_read_only: bool = False
+    versions: frozenset[str] = frozenset({"v1"})
+    """The interfaces that are switched on."""
+    is_v1_known: bool = True
+    """Whether a v1 that is switched off says so (403), or is not there (404)."""
+    requests_left: int | None = None
+    """Requests until the limit; None for no limit."""
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     commits: list[list[str]] = field(default_factory=list)
     metadata_written: list[str] = field(default_factory=list)
     fault: Callable[[int, str, str], str | None] = lambda _number, _method, _path: None
-    """What befalls the n-th request: `drop before`, `drop after`, `500`, `html`, or nothing."""
+    """What befalls the n-th request: `drop before`, `drop after`, `429`, `500`, `503`, `html`, or nothing."""
     commit_fails: bool = False
     network_is_wrong: bool = False
+    most_rows: int = 1000
+    """Most rows of a page."""
     pages: Callable[[str, dict[str, Any]], Any] | None = None
     """Answers in the place of listings, for a server that lies."""
 
@@ -104,25 +119,30 @@ class StandIn:
     def shown_unit(self, unit: Mapping[str, Any]) -> dict[str, Any]:
         """The unit as a GET shows it: its issuance and labels in it, with the server's own keys and nulls."""
         shown = {name: value for name, value in deepcopy(dict(unit)).items() if name != "labels"}
+        unit_id = str(unit["warehouseUnitId"])
         shown["labels"] = [
             {
                 **self.labels[label_id],
                 "orgUid": unit["orgUid"],
+                "timeStaged": None,
                 "createdAt": "2024-01-01T00:00:00.000Z",
-                "label_unit": {"id": str(uuid4()), "orgUid": unit["orgUid"], "labelId": label_id},
+                "label_unit": {
+                    "id": link,
+                    "orgUid": unit["orgUid"],
+                    "warehouseUnitId": unit_id,
+                    "labelId": label_id,
+                    "timeStaged": None,
+                },
             }
             for label_id in unit.get("labels", [])
+            for link in self.links.setdefault((unit_id, label_id), [str(uuid4())])
         ]
-        shown["issuance"] = next(
-            (
-                one
-                for project in self.projects.values()
-                for one in project.get("issuances", [])
-                if one["id"] == unit.get("issuanceId")
-            ),
-            None,
-        )
+        shown["issuance"] = self._issuance(unit.get("issuanceId"))
         return shown
+
+    def _issuance(self, issuance_id: object) -> dict[str, Any] | None:
+        parts = (one for project in self.projects.values() for one in project.get("issuances", []))
+        return next((one for one in parts if one["id"] == issuance_id), None)
 
     def says(self) -> list[tuple[str, str, str | None, str | None]]:
         """First, last, status and token of every home unit, by serial."""
@@ -142,6 +162,7 @@ class StandIn:
         app.router.add_get("/v1/organizations/metadata", self._metadata)
         app.router.add_post("/v1/organizations/metadata", self._add_metadata)
         app.router.add_post("/v1/organizations/sync", self._sync)
+        app.router.add_get("/v2/organizations", self._organizations)
         app.router.add_get("/v1/projects", self._projects)
         app.router.add_get("/v1/units", self._units)
         app.router.add_put("/v1/units", self._update)
@@ -156,6 +177,10 @@ class StandIn:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         body = await request.json() if request.can_read_body else None
         self.requests.append((request.method, request.path, body))
+        if self.requests_left is not None:
+            self.requests_left -= 1
+            if self.requests_left < 0:
+                return self._over_the_limit()
         fault = self.fault(len(self.requests), request.method, request.path)
         if fault == "drop before":
             assert request.transport is not None
@@ -163,6 +188,11 @@ class StandIn:
             return web.Response()
         if fault == "500":
             return web.json_response({"message": "Internal Server Error"}, status=500)
+        if fault == "503":
+            said = {"message": "CADT is still starting up. Database migrations are in progress.", "success": False}
+            return web.json_response(said, status=503)
+        if fault == "429":
+            return self._over_the_limit()
         if fault == "html":
             return web.Response(text="<html>nginx</html>", content_type="text/html")
         try:
@@ -176,15 +206,34 @@ class StandIn:
             request.transport.close()
         return answer
 
+    def _over_the_limit(self) -> web.Response:
+        self.requests_left = None
+        said = {"message": "Too many requests. Please slow down and try again later.", "error": "RATE_LIMIT_EXCEEDED"}
+        return web.json_response({**said, "success": False, "retryAfter": 0}, status=429)
+
     async def _answered(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if self.network_is_wrong:
             raise Refused("Your node is on mainnet but your climate warehouse is set to testnet, please change")
         if self.api_key is not None and request.headers.get("x-api-key") != self.api_key:
             raise Refused("CADT API key not found", status=403)
+        if self.is_read_only and request.method != "GET":
+            raise self._read_only()
+        version = request.path.split("/")[1]
+        if version not in self.versions and (version != "v1" or not self.is_v1_known):
+            raise web.HTTPNotFound
+        if version not in self.versions:
+            raise Refused("V1 API is disabled", status=403)
         home = next((one for one in self.organizations.values() if one["isHome"]), None)
         if request.method in ("POST", "PUT") and home is not None and not home["synced"]:
             raise Refused("Your organization data is still resyncing, please try again after it completes")
-        return await handler(request)
+        answer = await handler(request)
+        answer.headers["cw-read-only"] = str(self.is_read_only).lower()
+        return answer
+
+    def _read_only(self) -> Refused:
+        if self.is_fork:
+            return Refused("You can not use this API in read-only mode")
+        return Refused("Write operations are not permitted in read-only mode", status=403)
 
     async def _organizations(self, _: web.Request) -> web.Response:
         return web.json_response(self.organizations)
@@ -197,7 +246,11 @@ class StandIn:
     async def _add_metadata(self, request: web.Request) -> web.Response:
         values = await request.json()
         self.metadata_written += list(values)
-        (self.metadata if self.is_fork else self.late_metadata).update(values)
+        for key, value in values.items():
+            if key in self.metadata:
+                self.late_metadata[key] = value
+            else:  # the server inserts a key that it does not show: a second insert of it never comes through
+                self.late_metadata.setdefault(key, value)
         return web.json_response({"message": "Home org currently being updated, will be completed soon."})
 
     async def _sync(self, _: web.Request) -> web.Response:
@@ -209,18 +262,42 @@ class StandIn:
         return self._page(request, "warehouseProjectId", list(self.projects.values()))
 
     async def _units(self, request: web.Request) -> web.Response:
-        rows = [self.shown_unit(unit) for unit in self.units.values()]
-        return self._page(request, "warehouseUnitId", rows)
-
-    def _page(self, request: web.Request, key: str, rows: list[dict[str, Any]]) -> web.Response:
         query = request.query
-        if "page" not in query or "limit" not in query or int(query["limit"]) > 1000:
+        if unit_id := query.get("warehouseUnitId"):
+            found = self.units.get(unit_id)
+            return web.json_response(self.shown_unit(found) if found else None)
+        rows = list(self.units.values())
+        tokens = query.getall("marketplaceIdentifiers", [])
+        if len(tokens) > 200:
+            raise Refused(errors=['"marketplaceIdentifiers" must contain less than or equal to 200 items'])
+        if tokens:
+            rows = [row for row in rows if row["marketplaceIdentifier"] in tokens]
+        if wanted := query.get("filter"):
+            if len(wanted) > 100 or (matched := re.match(r"(\w+):(.+):(in|eq|not|lt|gt|lte|gte|like)", wanted)) is None:
+                raise Refused(errors=['"filter" length must be less than or equal to 100 characters long'])
+            assert matched[3] == "eq"
+            rows = [row for row in rows if row.get(matched[1]) == matched[2]]
+        return self._page(request, "warehouseUnitId", rows, show=self.shown_unit)
+
+    def _page(
+        self,
+        request: web.Request,
+        key: str,
+        rows: list[dict[str, Any]],
+        *,
+        show: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    ) -> web.Response:
+        query = request.query
+        if "page" not in query or "limit" not in query:
             raise Refused(errors=['"page" is required'])
+        if int(query["limit"]) > self.most_rows:
+            raise Refused(errors=[f'"limit" must be less than or equal to {self.most_rows}'])
         own = [row for row in rows if query.get("orgUid") in (None, row["orgUid"])]
         if query.get("order") == f"{key}:ASC":
             own.sort(key=lambda row: str(row[key]))
         page, limit = int(query["page"]), int(query["limit"])
-        value: Any = {"page": page, "pageCount": -(-len(own) // limit), "data": own[(page - 1) * limit : page * limit]}
+        shown = [show(row) for row in own[(page - 1) * limit : page * limit]]
+        value: Any = {"page": page, "pageCount": -(-len(own) // limit), "data": shown}
         if self.pages is not None:
             value = self.pages(request.path, value)
         return web.Response(text=json.dumps(value), content_type="application/json")
@@ -228,7 +305,7 @@ class StandIn:
     def _write(self) -> None:
         if not any(one["isHome"] for one in self.organizations.values()):
             raise Refused("No Home organization found, please create an organization to write data")
-        if self.looks_left > 0:
+        if self.phases[:1] == ["pending"]:
             raise Refused(_PENDING)
 
     def _own_unit(self, unit_id: object) -> dict[str, Any]:
@@ -296,6 +373,12 @@ class StandIn:
         self.staging[uuid] = Row(uuid=uuid, action=action, table=table, original=original, change=change)
 
     async def _staged(self, request: web.Request) -> web.Response:
+        for row in self.staging.values():
+            for record in row.change:
+                if (issuance_id := record.get("issuanceId")) and (issuance := self._issuance(issuance_id)) is None:
+                    raise Refused(f"Could not find issuance '{issuance_id}' for staged Units record '{row.uuid}'")
+                if issuance_id:
+                    record["issuance"] = issuance
         rows = [
             {
                 "id": number,
@@ -330,20 +413,20 @@ class StandIn:
             row.commited, row.failed = True, self.commit_fails
         if not self.commit_fails:
             self.commits.append([row.uuid for row in rows])
-            self.looks_left = self.pending_looks
-            self._come_through()
+            self.phases = ["pushed late", *["pending"] * self.pending_looks, "syncing"]
         return web.json_response({"message": "Staging Table committed to full node", "success": True})
 
     async def _pending(self, _: web.Request) -> web.Response:
-        is_confirmed = self.looks_left == 0
-        if not is_confirmed:
-            self.looks_left -= 1
-            self._come_through()
+        is_confirmed = self.phases[:1] != ["pending"]
+        self._come_on()
         return web.json_response({"confirmed": is_confirmed, "message": "", "success": True})
 
-    def _come_through(self) -> None:
-        """Show what was committed once nothing is pending, and empty the staging table, whosever it is."""
-        if self.looks_left > 0:
+    def _come_on(self) -> None:
+        """One phase on; behind the last one what was committed shows, and the staging table is emptied."""
+        if not self.phases:
+            return
+        self.phases.pop(0)
+        if self.phases:
             return
         for row in [row for row in self.staging.values() if row.commited and not row.failed]:
             for index, record in enumerate(row.change):
@@ -354,7 +437,13 @@ class StandIn:
         known = self.units.get(record["warehouseUnitId"], {})
         issuance = record.get("issuance") or {}
         own = {name: value for name, value in record.items() if name not in ("issuance", "labels")}
-        labels = [] if is_part else [label["id"] for label in record.get("labels") or []]
+        labels = [] if is_part else list(dict.fromkeys(label["id"] for label in record.get("labels") or []))
+        for label in [] if is_part else record.get("labels") or []:
+            links = self.links.setdefault((record["warehouseUnitId"], label["id"]), [])
+            link = (label.get("label_unit") or {}).get("id") or str(uuid4())
+            links += [link] if link not in links else []
+        for key in [key for key in self.links if key[0] == record["warehouseUnitId"] and key[1] not in labels]:
+            del self.links[key]
         self.units[record["warehouseUnitId"]] = {
             **known,
             **own,

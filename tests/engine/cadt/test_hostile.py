@@ -214,10 +214,10 @@ async def test_server_that_stays_pending_is_given_up_in_time(desk: Desk) -> None
     await desk.pull()
     tokenize(desk)
     desk.settings = desk.settings.model_copy(update={"wait_seconds": 0.05})
-    desk.server.looks_left = 10**9
+    desk.server.phases = ["pending"] * 10_000
     with pytest.raises(CadtDown, match="still has changes pending"):
         await desk.publish()
-    desk.server.looks_left = 0
+    desk.server.phases = []
     await desk.publish()
     assert blocks(desk) == [(1, 100, "Held", ASSET_TEXT)]
 
