@@ -6,6 +6,7 @@ own check of them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
@@ -27,6 +28,8 @@ from tokenization_engine.errors import (
     EngineError,
     JobNotFound,
     KeyReused,
+    ListsBusy,
+    ListTooLong,
     NoRegistry,
     NotARegistry,
     NotInRegister,
@@ -39,7 +42,9 @@ from tokenization_engine.errors import (
 )
 from tokenization_engine.job_views import job_view
 from tokenization_engine.journal import State
-from tokenization_engine.register.queries import MAX_PAGE, UnitFilter, find_unit, list_units
+from tokenization_engine.register.listing import Listings
+from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
+from tokenization_engine.register.search import MAX_PAGE
 from tokenization_engine.registry import RegistryState
 from tokenization_engine.registry_views import registry_view
 from tokenization_engine.service import EngineService
@@ -57,6 +62,8 @@ STATUSES: StatusTable = {
     NoRegistry: 404,
     NotARegistry: 404,
     NotInRegister: 404,
+    ListTooLong: 422,
+    ListsBusy: 503,
     RegisterError: 409,
     RegistryError: 409,
     EngineError: 409,
@@ -123,6 +130,7 @@ class EngineRoutes:
         """Answer from this service's register, and from its registry as last seen."""
         self._service = service
         self._register = service.lookout.register
+        self._listings = Listings()
 
     def _state(self) -> RegistryState:
         """The registry as last seen; raises NoRegistry, and NodeNotSynced before the first look."""
@@ -177,10 +185,14 @@ class EngineRoutes:
             is_tokenized=wanted.tokenized,
             asset_id=None if wanted.asset_id is None else AssetId(wanted.asset_id),
         )
-        with self._register.reading() as session:
-            page = list_units(session, which, limit=wanted.limit, offset=wanted.offset)
-            units = [unit_view(unit) for unit in page.units]
-        return answer({"units": units, "record_count": page.record_count, "unit_count": page.unit_count})
+
+        def ask() -> dict[str, object]:
+            with self._register.reading() as session:
+                page = list_units(session, which, limit=wanted.limit, offset=wanted.offset, listings=self._listings)
+                units = [unit_view(unit) for unit in page.units]
+            return {"units": units, "record_count": page.record_count, "unit_count": page.unit_count}
+
+        return answer(await asyncio.to_thread(ask))
 
     async def unit(self, request: web.Request) -> web.Response:
         """One unit record, by its id or by one of its serial numbers."""

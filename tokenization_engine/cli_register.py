@@ -16,7 +16,8 @@ from tokenization_engine.cli_options import FILE, filter_options
 from tokenization_engine.cli_problems import import_any, is_workbook, telling_problems
 from tokenization_engine.errors import NotInRegister
 from tokenization_engine.register.intake import Written
-from tokenization_engine.register.queries import MAX_PAGE, UnitFilter, find_unit, list_units
+from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
+from tokenization_engine.register.search import MAX_PAGE
 from tokenization_engine.register.store import Register
 from tokenization_engine.settings import EngineSettings
 from tokenization_engine.unit_views import UNIT_COLUMNS, unit_row, unit_view

@@ -12,6 +12,8 @@ EngineError
 |   |-- StagingRefused     a change that cannot be staged, committed or dropped
 |   |   `-- RecordChanged  a record that was changed since, by somebody else
 |   |-- TrailBroken        an audit trail that does not hold, with the first thing wrong
+|   |-- ListTooLong        a list for which every record must be looked at, and that takes longer than it may
+|   |-- ListsBusy          a list of that kind, while as many as may be are being looked up
 |   |-- VocabularyInvalid  a governance file that is none, or lacks what the register needs
 |   |-- MoveRefused        a status a record may not move to from the one it has
 |   |-- AlreadyTokenized   a unit whose serials were tokenized before, as another token
@@ -132,6 +134,14 @@ class RecordChanged(StagingRefused):
 
 class TrailBroken(RegisterError):
     """An audit trail that does not hold, or rows that are not what it says."""
+
+
+class ListTooLong(RegisterError):
+    """A list whose conditions or order no index serves, on a register too large to look at every record in time."""
+
+
+class ListsBusy(RegisterError):
+    """A list for which every record must be looked at, asked while as many as may be are under way."""
 
 
 class VocabularyInvalid(RegisterError):

@@ -32,9 +32,11 @@ from tokenization_engine.desk import Desk, Lookout, signer
 from tokenization_engine.errors import NothingToDo, OutsideAllotment
 from tokenization_engine.journal import Built, Issue, Job
 from tokenization_engine.register.chain_events import check_tokenizable
+from tokenization_engine.register.listing import Listings
 from tokenization_engine.register.model import Unit
-from tokenization_engine.register.queries import MAX_PAGE, UnitFilter, find_unit, list_units
+from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
 from tokenization_engine.register.records import token_metadata
+from tokenization_engine.register.search import MAX_PAGE
 from tokenization_engine.registry import IssuedBlock, RegistryState
 
 MOST_ISSUES = 120
@@ -66,9 +68,9 @@ def chosen_units(session: Session, names: Sequence[str], wanted: UnitFilter | No
     """
     units = {unit.id: unit for unit in (find_unit(session, name) for name in names)}
     if wanted is not None:
-        offset = 0
+        listings, offset = Listings(), 0
         while True:
-            page = list_units(session, wanted, limit=MAX_PAGE, offset=offset)
+            page = list_units(session, wanted, limit=MAX_PAGE, offset=offset, listings=listings)
             units |= {unit.id: unit for unit in page.units if unit.asset_id is None}
             offset += MAX_PAGE
             if offset >= page.record_count:

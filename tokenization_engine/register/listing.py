@@ -1,388 +1,264 @@
 """Lists of units and projects by pages, in the words of CAD Trust's fields.
 
-The rule guarded here: a page costs what it holds, not how far down the list it stands. What the search index knows is
-counted and cut by it (`search.py`). Of any other list only ids are walked to reach a page, from the nearest place that
-an earlier page of the same list has marked; the records themselves are then read by their ids. Marks and counts hold
-for one state of the register, and are forgotten with the next entry of its trail.
+The rule guarded here: a page costs what it holds, not how far down the list it stands, and no list keeps the register
+busy. What the search index knows is found, counted, ordered and cut by it. What it does not know is looked up record by
+record, within a time (`listing_scan.py`), once for all pages: sets and orders made so are kept, in bounds, until the
+register changes.
 """
 
 from __future__ import annotations
 
-import operator
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import date
-from enum import StrEnum
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, String, and_, func, literal, not_, or_, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
+from pyroaring import BitMap
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
 
-from puzzles.units import AssetId
-from tokenization_engine.errors import Problem, RecordInvalid
-from tokenization_engine.register.checks import quoted
-from tokenization_engine.register.fields import Kind
-from tokenization_engine.register.listing_search import search_of_projects, search_of_units
-from tokenization_engine.register.model import Issuance, Label, LabelUnit, Project, ProjectLocation, Unit
-from tokenization_engine.register.search import FoundIds, find_projects, find_units
-from tokenization_engine.register.trail_model import RegisterState
-from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
+from chain.time_limit import limited
+from tokenization_engine.errors import ListTooLong
+from tokenization_engine.register.listing_order import (
+    Leaves,
+    Plain,
+    in_number_order,
+    in_own_order,
+    sorted_leaves,
+    turned,
+)
+from tokenization_engine.register.listing_scan import FEW, fitting, in_order, sorted_few, sorted_series
+from tokenization_engine.register.listing_search import (
+    PROJECT_FACETS,
+    UNIT_FACETS,
+    asked_of_projects,
+    asked_of_units,
+    found_by_index,
+)
+from tokenization_engine.register.listing_serial import SerialOrder, SeriesLeaf, brought_along, serial_order
+from tokenization_engine.register.listing_words import (
+    BY_SERIAL,
+    Order,
+    ProjectsWanted,
+    UnitsWanted,
+    Where,
+    check_lists,
+    column_of,
+)
+from tokenization_engine.register.model import Project, Unit
+from tokenization_engine.register.page_rows import ProjectRow, UnitRow, read_projects, read_units
+from tokenization_engine.register.search import MAX_PAGE, Search, cut, has, unit_numbers, values_of
+from tokenization_engine.register.search_counts import COUNT_TERMS, by_count
+from tokenization_engine.register.search_model import SearchState
+from tokenization_engine.register.search_read import numbers_of_projects, read_sets
+from tokenization_engine.register.search_terms import Facet
 
-MAX_PAGE = 1000
-BY_SERIAL = "SERIALNUMBER"
-"""The order of units by series and serial."""
-MAX_LISTS = 256
-"""Lists whose count and marks are kept."""
-MAX_MARKS = 2000
-"""Marks kept of one list."""
-MAX_VALUES = 100
-"""Values that one condition may name."""
+SECONDS = 10.0
+"""Longest time of one look at every record."""
+MAX_SETS = 64
+"""Sets kept: one of a million records takes 128 KiB at most."""
+MAX_ORDERS = 6
+"""Orders kept: one of a million records takes some 12 MiB."""
 
-RecordT = TypeVar("RecordT", Project, Unit)
-
-
-class Op(StrEnum):
-    """How a field is compared."""
-
-    IN = "in"
-    EQ = "eq"
-    NOT = "not"
-    LT = "lt"
-    GT = "gt"
-    LTE = "lte"
-    GTE = "gte"
-    LIKE = "like"
-
-
-_ORDERED: Mapping[Op, Callable[[Any, Any], Any]] = {
-    Op.LT: operator.lt,
-    Op.GT: operator.gt,
-    Op.LTE: operator.le,
-    Op.GTE: operator.ge,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """A condition on one field, by CAD Trust's name; `in`, `eq` and `not` take several values."""
-
-    name: str
-    op: Op
-    values: tuple[str, ...]
+_SERIAL: Sequence[ColumnElement[Any]] = (Unit.series.expression, Unit.first.expression)
+RowT = TypeVar("RowT", ProjectRow, UnitRow)
+T = TypeVar("T")
+Kind = type[Project] | type[Unit]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """By which field a list is sorted; without one as the records came into the register.
-
-    A list that the search index cannot give comes by serial number then (units), or by id (projects).
-    """
-
-    name: str | None = None
-    is_descending: bool = False
+class LooksLong(Exception):
+    """A list for which every record must be looked at, asked where there is no time for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnitsWanted:
-    """What a unit must be to be listed; what is None or empty asks nothing.
-
-    `project` is a CAD Trust Project ID or a registry's project id, `country` and `methodology` are the project's,
-    `label` is the text or type of one of the unit's labels, `text` is looked for in any case.
-    """
-
-    where: tuple[Where, ...] = ()
-    is_tokenized: bool | None = None
-    has_marketplace_identifier: bool | None = None
-    marketplace_identifiers: tuple[str, ...] = ()
-    asset_id: AssetId | None = None
-    project: str | None = None
-    countries: tuple[str, ...] = ()
-    methodology: str | None = None
-    label: str | None = None
-    text: str | None = None
-    is_project_searched: bool = True
-    order: Order = field(default_factory=Order)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectsWanted:
-    """What a project must be to be listed; `has_tokens` asks for a unit of it under a marketplace identifier."""
-
-    where: tuple[Where, ...] = ()
-    ids: tuple[str, ...] = ()
-    countries: tuple[str, ...] = ()
-    has_tokens: bool = False
-    text: str | None = None
-    order: Order = field(default_factory=Order)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[RecordT]):
+class Page(Generic[RowT]):
     """The records of one page, and how many the whole list has."""
 
-    records: tuple[RecordT, ...]
+    records: Sequence[RowT]
     count: int
 
 
-@dataclass(slots=True, kw_only=True)
-class _Kept:
-    """What is known of a list: how long it is, and the key that stands at some of its places."""
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the index stands at: another one as soon as any record changed, or was numbered anew."""
 
-    count: int | None = None
-    places: list[int] = field(default_factory=list)
-    keys: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def mark(self, place: int, key: tuple[Any, ...]) -> None:
-        at = bisect_right(self.places, place)
-        if len(self.places) < MAX_MARKS and (at == 0 or self.places[at - 1] != place):
-            self.places.insert(at, place)
-            self.keys.insert(at, key)
-
-    def nearest(self, place: int) -> tuple[int, tuple[Any, ...] | None]:
-        at = bisect_right(self.places, place)
-        return (self.places[at - 1], self.keys[at - 1]) if at else (0, None)
+    last_entry: int
+    last_unit: int
+    last_project: int
 
 
 class Listings:
-    """Answers for pages; keeps counts and marks, bounded. Several threads may ask at a time."""
+    """Answers for pages; keeps what took long to find, bounded. Several threads may ask at a time."""
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
+    def __init__(self, *, seconds: float = SECONDS) -> None:
+        """Know nothing yet; looking at every record may take so many seconds."""
+        self._seconds = seconds
         self._lock = Lock()
-        self._lists: OrderedDict[tuple[object, int], _Kept] = OrderedDict()
+        self._sets: OrderedDict[Hashable, tuple[_State, Any]] = OrderedDict()
+        self._orders: OrderedDict[Hashable, tuple[_State, Any]] = OrderedDict()
 
-    def units(self, session: Session, wanted: UnitsWanted, *, offset: int, limit: int) -> Page[Unit]:
-        """Units with their issuance, project and labels loaded; raises RecordInvalid for a field that is none."""
-        query, search = _units(wanted), search_of_units(wanted)
-        if search is not None:
-            ids, count = _found(
-                find_units(session, search, offset=offset, limit=limit, is_newest_first=wanted.order.is_descending)
-            )
-        else:
-            ids, count = self._ids(session, wanted, query, Unit, offset=offset, limit=limit)
-        options = (
-            joinedload(Unit.issuance).joinedload(Issuance.project),
-            selectinload(Unit.label_units).joinedload(LabelUnit.label),
-        )
-        found = {one.id: one for one in session.scalars(select(Unit).where(Unit.id.in_(ids)).options(*options))}
-        return Page(records=tuple(found[one] for one in ids if one in found), count=count)
+    def units(
+        self, session: Session, wanted: UnitsWanted, *, offset: int, limit: int, may_look_long: bool = True
+    ) -> Page[UnitRow]:
+        """The page's units; raises RecordInvalid for a field that is none, ListTooLong, and LooksLong if that may
+        not be.
+        """
+        check_lists(Unit, wanted.where, wanted.order)
+        asking = _Asking(self, session, Unit, may_look_long=may_look_long)
+        asked = asked_of_units(wanted)
+        found = asking.fitting(found_by_index(session, Unit, asked), asked.others)
+        page = asking.page(found, wanted.order, offset, limit)
+        return Page(records=read_units(session, page), count=len(found))
 
-    def projects(self, session: Session, wanted: ProjectsWanted, *, offset: int, limit: int) -> Page[Project]:
-        """Projects with their parts loaded; raises RecordInvalid for a field that is none."""
-        query, search = _projects(wanted), search_of_projects(wanted)
-        if search is not None:
-            back = wanted.order.is_descending
-            ids, count = _found(find_projects(session, search, offset=offset, limit=limit, is_newest_first=back))
-        else:
-            ids, count = self._ids(session, wanted, query, Project, offset=offset, limit=limit)
-        parts = (
-            Project.locations,
-            Project.issuances,
-            Project.labels,
-            Project.ratings,
-            Project.co_benefits,
-            Project.estimations,
-            Project.related_projects,
-        )
-        options = tuple(selectinload(part) for part in parts)
-        found = {one.id: one for one in session.scalars(select(Project).where(Project.id.in_(ids)).options(*options))}
-        return Page(records=tuple(found[one] for one in ids if one in found), count=count)
+    def projects(
+        self, session: Session, wanted: ProjectsWanted, *, offset: int, limit: int, may_look_long: bool = True
+    ) -> Page[ProjectRow]:
+        """The page's projects; raises what `units` does."""
+        check_lists(Project, wanted.where, wanted.order)
+        asking = _Asking(self, session, Project, may_look_long=may_look_long)
+        asked = asked_of_projects(wanted)
+        found = asking.fitting(found_by_index(session, Project, asked), asked.others)
+        if wanted.has_tokens:
+            found = found & asking.kept("marked", lambda: _marked_projects(session))
+        page = asking.page(found, wanted.order, offset, limit)
+        return Page(records=read_projects(session, page), count=len(found))
 
-    def _ids(
-        self,
-        session: Session,
-        wanted: UnitsWanted | ProjectsWanted,
-        query: Select[str],
-        kind: type[Project | Unit],
-        *,
-        offset: int,
-        limit: int,
-    ) -> tuple[list[str], int]:
-        """Ids of the page in order, and the length of the list."""
-        order = wanted.order
-        kept = self._kept(wanted, _state(session))
-        if kept.count is None:
-            kept.count = int(session.scalar(select(func.count()).select_from(query.subquery())) or 0)
+    def unit_page(self, session: Session, found: BitMap, *, offset: int, limit: int) -> list[int]:
+        """The numbers of a page of these units by series and serial."""
+        asking = _Asking(self, session, Unit, may_look_long=True)
+        return asking.page(found, Order(name=BY_SERIAL), offset, limit)
+
+    def held(self, key: Hashable) -> tuple[_State, Any] | None:
+        """What is kept under the key, and for which state."""
+        with self._lock:
+            for kept in (self._sets, self._orders):
+                if key in kept:
+                    kept.move_to_end(key)
+                    return kept[key]
+        return None
+
+    def keep(self, key: Hashable, state: _State, value: object) -> None:
+        """Keep it in the place of what was not asked for the longest."""
+        is_set = isinstance(value, BitMap)
+        kept, most = (self._sets, MAX_SETS) if is_set else (self._orders, MAX_ORDERS)
+        with self._lock:
+            kept[key] = (state, value)
+            kept.move_to_end(key)
+            while len(kept) > most:
+                kept.popitem(last=False)
+
+    @property
+    def seconds(self) -> float:
+        """Longest time of one look at every record."""
+        return self._seconds
+
+
+class _Asking:
+    """One question, in one session."""
+
+    def __init__(self, listings: Listings, session: Session, kind: Kind, *, may_look_long: bool) -> None:
+        self._listings = listings
+        self._session = session
+        self._kind: Kind = kind
+        self._may_look_long = may_look_long
+        self._state: _State | None = None
+
+    def fitting(self, found: BitMap, others: Sequence[Where]) -> BitMap:
+        """Those of the found that fit the other conditions as well."""
+        for where in others:
+            if len(found) <= FEW:
+                found = fitting(self._session, self._kind, where, among=found)
+            else:
+                found = found & self.kept(where, partial(fitting, self._session, self._kind, where))
+        return found
+
+    def page(self, found: BitMap, order: Order, offset: int, limit: int) -> list[int]:
+        """The numbers of the page."""
         offset, limit = max(0, offset), max(0, min(limit, MAX_PAGE))
-        if offset >= kept.count or not limit:
-            return [], kept.count
-        columns, is_marked = _key(kind, order)
-        with self._lock:
-            place, key = kept.nearest(offset) if is_marked else (0, None)
-        asked = query.with_only_columns(kind.id, *columns)
-        if key is not None:
-            bound = tuple_(*(literal(value, column.type) for value, column in zip(key, columns, strict=True)))
-            asked = asked.where(tuple_(*columns) <= bound if order.is_descending else tuple_(*columns) >= bound)
-        ends = (column.desc() if order.is_descending else column.asc() for column in columns)
-        rows = session.execute(asked.order_by(*ends).offset(offset - place).limit(limit + 1)).all()
-        if is_marked:
-            with self._lock:
-                for where, row in ((0, rows[:1]), (limit, rows[limit:])):
-                    for one in row:
-                        kept.mark(offset + where, tuple(one)[1:])
-        return [row[0] for row in rows[:limit]], kept.count
+        is_by_number = order.name is None or (order.name == BY_SERIAL and self._kind is Project)
+        if is_by_number:
+            return cut(found, offset, limit, is_newest_first=order.is_descending)
+        if order.is_descending:
+            offset, limit = turned(len(found), offset, limit)
+        page = self._in_order(found, str(order.name), offset, limit) if limit and offset < len(found) else []
+        return page[::-1] if order.is_descending else page
 
-    def _kept(self, wanted: object, state: int) -> _Kept:
-        key = (wanted, state)
-        with self._lock:
-            found = self._lists.setdefault(key, _Kept())
-            self._lists.move_to_end(key)
-            while len(self._lists) > MAX_LISTS:
-                self._lists.popitem(last=False)
-            return found
+    def _in_order(self, found: BitMap, name: str, offset: int, limit: int) -> list[int]:
+        session = self._session
+        facet = (UNIT_FACETS if self._kind is Unit else PROJECT_FACETS).get(name)
+        if facet is not None:
+            return _by_facet(session, facet, found, of_units=self._kind is Unit).page(
+                found, offset, limit, in_number_order
+            )
+        if name == "unitCount" and self._kind is Unit:
+            return by_count(read_sets(session, COUNT_TERMS), found, offset, limit)
+        is_serial = name == BY_SERIAL
+        columns = _SERIAL if is_serial else [column_of(self._kind, name).expression]
+        if len(found) <= FEW:
+            return sorted_few(session, self._kind, columns, found)[offset : offset + limit]
+        if is_serial:
+            return self._serial_order().page(found, offset, limit, self._in_series)
+        order = self.kept(name, lambda: sorted_leaves(in_order(session, self._kind, columns)))
+        return order.page(found, offset, limit, in_own_order)
 
+    def _serial_order(self) -> SerialOrder:
+        held = self._listings.held((Unit, BY_SERIAL))
+        state = self._now()
+        if held is not None and held[0] != state:
+            order = brought_along(self._session, held[1], since=held[0].last_entry)
+            if order is not None:
+                self._listings.keep((Unit, BY_SERIAL), state, order)
+        return self.kept(BY_SERIAL, lambda: serial_order(self._session))
 
-def _found(found: FoundIds) -> tuple[list[str], int]:
-    return list(found.ids), found.record_count
+    def _in_series(self, leaf: SeriesLeaf, hits: BitMap, start: int, end: int) -> Sequence[int]:
+        if len(hits) <= FEW:
+            return sorted_few(self._session, Unit, _SERIAL, hits)[start:end]
+        order = self.kept(leaf.start, lambda: sorted_leaves(sorted_series(self._session, leaf.series)))
+        return order.page(hits, start, end - start, in_own_order)
 
+    def kept(self, key: Hashable, find: Callable[[], T]) -> T:
+        """What is kept under the key for the present state; else found now, by a look at every record."""
+        state = self._now()
+        held = self._listings.held((self._kind, key))
+        if held is not None and held[0] == state:
+            value: T = held[1]
+            return value
+        if not self._may_look_long:
+            raise LooksLong
+        with limited(self._session, self._listings.seconds, _too_long(self._listings.seconds)):
+            value = find()
+        self._listings.keep((self._kind, key), state, value)
+        return value
 
-def _state(session: Session) -> int:
-    """The number of the trail's last entry: another one as soon as any record changed."""
-    return int(session.scalar(select(RegisterState.last_entry)) or 0)
-
-
-def _key(kind: type[Project | Unit], order: Order) -> tuple[tuple[ColumnElement[Any], ...], bool]:
-    """The columns that give a list its order, unique together, and whether none of them is ever empty."""
-    if order.name in (None, BY_SERIAL) and kind is Unit:
-        return (Unit.series.expression, Unit.first.expression), True
-    if order.name in (None, BY_SERIAL, kind.id_name):
-        return (kind.id.expression,), True
-    return (_column(kind, order.name).expression, kind.id.expression), False
-
-
-def _units(wanted: UnitsWanted) -> Select[str]:
-    query = select(Unit.id).where(*(_condition(Unit, one) for one in wanted.where))
-    lives = and_(func.coalesce(Unit.marketplace, "") == TOKENIZED_ON_CHIA, Unit.asset_id.is_not(None))
-    if wanted.is_tokenized is not None:
-        query = query.where(lives if wanted.is_tokenized else not_(lives))
-    if wanted.has_marketplace_identifier is not None:
-        column = Unit.marketplace_identifier
-        query = query.where(column.is_not(None) if wanted.has_marketplace_identifier else column.is_(None))
-    if wanted.marketplace_identifiers:
-        query = query.where(Unit.marketplace_identifier.in_(wanted.marketplace_identifiers))
-    if wanted.asset_id is not None:
-        query = query.where(Unit.asset_id == wanted.asset_id)
-    projects = _projects_of_units(wanted)
-    if projects is not None:
-        query = query.where(_in_projects(projects))
-    if wanted.label is not None:
-        labels = select(Label.id).where(or_(Label.label == wanted.label, Label.label_type == wanted.label))
-        query = query.where(Unit.id.in_(select(LabelUnit.warehouse_unit_id).where(LabelUnit.label_id.in_(labels))))
-    if wanted.text:
-        query = query.where(_unit_text(wanted.text, is_project_searched=wanted.is_project_searched))
-    return query
+    def _now(self) -> _State:
+        if self._state is None:
+            columns = (SearchState.last_entry, SearchState.last_unit, SearchState.last_project)
+            self._state = _State(*self._session.connection().execute(select(*columns)).one())
+        return self._state
 
 
-def _projects_of_units(wanted: UnitsWanted) -> Select[str] | None:
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.project is not None:
-        name = wanted.project
-        conditions.append(or_(Project.id == name, Project.project_id == name))
-    if wanted.countries:
-        sites = select(ProjectLocation.warehouse_project_id).where(ProjectLocation.country.in_(wanted.countries))
-        conditions.append(Project.id.in_(sites))
-    if wanted.methodology is not None:
-        conditions.append(or_(Project.methodology == wanted.methodology, Project.methodology2 == wanted.methodology))
-    return select(Project.id).where(*conditions) if conditions else None
-
-
-def _in_projects(projects: Select[str]) -> ColumnElement[bool]:
-    return Unit.issuance_id.in_(select(Issuance.id).where(Issuance.warehouse_project_id.in_(projects)))
-
-
-def _projects(wanted: ProjectsWanted) -> Select[str]:
-    query = select(Project.id).where(*(_condition(Project, one) for one in wanted.where))
-    if wanted.ids:
-        query = query.where(Project.id.in_(wanted.ids))
-    if wanted.countries:
-        sites = select(ProjectLocation.warehouse_project_id).where(ProjectLocation.country.in_(wanted.countries))
-        query = query.where(Project.id.in_(sites))
-    if wanted.has_tokens:
-        sold = select(Issuance.warehouse_project_id).join(Unit, Unit.issuance_id == Issuance.id)
-        query = query.where(Project.id.in_(sold.where(Unit.marketplace_identifier.is_not(None))))
-    if wanted.text:
-        query = query.where(_project_text(wanted.text))
-    return query
-
-
-def _unit_text(text: str, *, is_project_searched: bool) -> ColumnElement[bool]:
-    columns = (
-        Unit.series,
-        Unit.unit_block_start,
-        Unit.unit_block_end,
-        Unit.unit_owner,
-        Unit.unit_tags,
-        Unit.unit_status_reason,
-        Unit.marketplace_identifier,
+def _too_long(seconds: float) -> ListTooLong:
+    return ListTooLong(
+        f"the list would take longer than {seconds:.0f} seconds to find, since no index serves one of its conditions "
+        "or its order: narrow it by a value that is searched (vintage, status, type, country, a word), or order it by "
+        "SERIALNUMBER or by one of those"
     )
-    found = [column.icontains(text, autoescape=True) for column in columns]
-    if is_project_searched:
-        found.append(_in_projects(select(Project.id).where(_project_text(text))))
-    return or_(*found)
 
 
-def _project_text(text: str) -> ColumnElement[bool]:
-    columns = (
-        Project.project_name,
-        Project.project_id,
-        Project.project_developer,
-        Project.program,
-        Project.sector,
-        Project.methodology,
-        Project.project_tags,
-        Project.description,
-    )
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+def _by_facet(session: Session, facet: Facet, found: BitMap, *, of_units: bool) -> Leaves[Plain]:
+    values = list(values_of(session, facet, of_units=of_units))
+    if facet is Facet.VINTAGE_YEAR:
+        values.sort(key=lambda pair: int(pair[0]))
+    left = found.copy()
+    for _, bits in values:
+        left -= bits
+    return Leaves([Plain(left), *(Plain(bits) for _, bits in values)])
 
 
-def _column(kind: type[Project | Unit], name: str) -> InstrumentedAttribute[Any]:
-    """The column of a published field, or of an id."""
-    named = {kind.id_name: "id", **{one.name: one.column for one in kind.fields if not one.is_ours}}
-    if kind is Unit:
-        named |= {"issuanceId": "issuance_id", "projectLocationId": "project_location_id"}
-    if name not in named:
-        raise RecordInvalid(
-            [Problem(field=quoted(name), reason=f"no field of a {kind.kind} that a list is filtered or ordered by")],
-            headline="the list is refused",
-        )
-    found: InstrumentedAttribute[Any] = getattr(kind, named[name])
-    return found
-
-
-def _condition(kind: type[Project | Unit], where: Where) -> ColumnElement[bool]:
-    column = _column(kind, where.name)
-    if len(where.values) > MAX_VALUES:
-        raise _refused(where, f"names {len(where.values)} values, expected at most {MAX_VALUES}")
-    if where.op is Op.LIKE:
-        is_like: ColumnElement[bool] = column.cast(String).like(where.values[0])
-        return is_like
-    values = [_value(kind, where, text) for text in where.values]
-    if where.op in _ORDERED:
-        if len(values) != 1:
-            raise _refused(where, f"takes one value with {where.op}")
-        compared: ColumnElement[bool] = _ORDERED[where.op](column, values[0])
-        return compared
-    return column.not_in(values) if where.op is Op.NOT else column.in_(values)
-
-
-def _value(kind: type[Project | Unit], where: Where, text: str) -> object:
-    one = next((one for one in kind.fields if one.name == where.name), None)
-    try:
-        match None if one is None else one.kind:
-            case Kind.WHOLE:
-                number = int(text) if len(text) <= len(str(2**63)) else 2**63
-                if not -(2**63) <= number < 2**63:
-                    raise ValueError
-                return number
-            case Kind.DATE:
-                return date.fromisoformat(text[: len("2021-12-31")])
-    except ValueError:
-        raise _refused(where, f"{quoted(text)} is not a value of it") from None
-    return text
-
-
-def _refused(where: Where, reason: str) -> RecordInvalid:
-    return RecordInvalid([Problem(field=where.name, reason=reason)], headline="the list is refused")
+def _marked_projects(session: Session) -> BitMap:
+    """The numbers of the projects that have a unit under a marketplace identifier."""
+    marked = unit_numbers(session, Search(conditions=(has(Facet.MARKED, True),)))
+    ids = [name for name, units in values_of(session, Facet.PROJECT) if not units.isdisjoint(marked)]
+    return numbers_of_projects(session, ids)

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
+from pyroaring import BitMap
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from puzzles.units import AssetId, parse_serial_number
 from tokenization_engine.errors import NotInRegister
+from tokenization_engine.register.listing import Listings
 from tokenization_engine.register.model import Issuance, Project, Unit
-from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
-
-MAX_PAGE = 1000
-_SEARCHED = (
-    Project.project_name,
-    Project.project_id,
-    Project.project_developer,
-    Unit.series,
-    Unit.unit_block_start,
-    Unit.unit_owner,
-    Unit.unit_tags,
-    Unit.unit_status_reason,
-    Unit.marketplace_identifier,
-)
+from tokenization_engine.register.search import Has, Search, has, unit_numbers, units_in
+from tokenization_engine.register.search_read import unit_ids
+from tokenization_engine.register.search_terms import Facet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitFilter:
     """What a unit must be to be listed; None asks nothing.
 
-    `project` is a CAD Trust Project ID, a registry's project id or a local name; `text` is looked for, in any
-    case, in project, series, owner, tags, reason and asset id.
+    `project` is a CAD Trust Project ID, a registry's project id or a local name. Each word of `text` must begin a word
+    of the project, a label, the series, the owner, the tags or the reason; a whole serial number, unit id or asset id
+    finds its units.
     """
 
     project: str | None = None
@@ -52,22 +44,53 @@ class UnitPage:
     unit_count: int
 
 
-def list_units(session: Session, wanted: UnitFilter | None = None, *, limit: int = 100, offset: int = 0) -> UnitPage:
-    """The unit records that fit, by series and serial, from the `offset`-th on, at most `limit` of them."""
-    query = _found(wanted or UnitFilter())
-    counts = query.with_only_columns(func.count(), func.coalesce(func.sum(Unit.unit_count), 0)).order_by(None)
-    record_count, unit_count = session.execute(counts).one()
-    page = (
-        query.options(
-            joinedload(Unit.issuance).joinedload(Issuance.project),
-            selectinload(Unit.label_units),
-        )
-        .order_by(Unit.series, Unit.first)
-        .limit(max(0, min(limit, MAX_PAGE)))
-        .offset(max(0, offset))
+def list_units(
+    session: Session,
+    wanted: UnitFilter | None = None,
+    *,
+    limit: int = 100,
+    offset: int = 0,
+    listings: Listings | None = None,
+) -> UnitPage:
+    """The unit records that fit, by series and serial, from the `offset`-th on, at most `limit` of them.
+
+    Who asks for many pages hands in the same `listings` each time, which keep the order.
+    """
+    found = found_units(session, wanted or UnitFilter())
+    numbers = (listings or Listings()).unit_page(session, found, offset=offset, limit=limit)
+    ids = unit_ids(session, numbers)
+    options = (
+        joinedload(Unit.issuance).joinedload(Issuance.project),
+        selectinload(Unit.label_units),
     )
-    units = tuple(session.scalars(page).unique())
-    return UnitPage(units=units, record_count=int(record_count), unit_count=int(unit_count))
+    units = {one.id: one for one in session.scalars(select(Unit).where(Unit.id.in_(ids.values())).options(*options))}
+    return UnitPage(
+        units=tuple(units[ids[one]] for one in numbers if ids.get(one) in units),
+        record_count=len(found),
+        unit_count=units_in(session, found),
+    )
+
+
+def found_units(session: Session, wanted: UnitFilter) -> BitMap:
+    """The numbers of the units that fit, in the search index."""
+    values = (
+        (Facet.VINTAGE_YEAR, wanted.vintage_year),
+        (Facet.UNIT_STATUS, wanted.status),
+        (Facet.SERIES, wanted.series),
+        (Facet.TOKENIZED, wanted.is_tokenized),
+    )
+    conditions = [has(facet, value) for facet, value in values if value is not None]
+    if wanted.project is not None:
+        names = (wanted.project, wanted.project.lower())
+        conditions.append(Has(facets=(Facet.PROJECT, Facet.PROJECT_KEY), values=names))
+    return unit_numbers(
+        session,
+        Search(
+            conditions=tuple(conditions),
+            text=wanted.text,
+            asset_ids=() if wanted.asset_id is None else (wanted.asset_id,),
+        ),
+    )
 
 
 def find_unit(session: Session, name: str) -> Unit:
@@ -79,9 +102,9 @@ def find_unit(session: Session, name: str) -> Unit:
     if unit is not None:
         return unit
     series, number = parse_serial_number(name)
-    query = select(Unit).where(Unit.series == series, Unit.first <= number, Unit.last >= number)
-    unit = session.scalars(query).one_or_none()
-    if unit is None:
+    last_begun = select(Unit).where(Unit.series == series, Unit.first <= number).order_by(Unit.first.desc()).limit(1)
+    unit = session.scalars(last_begun).one_or_none()
+    if unit is None or unit.last < number:
         raise NotInRegister(f"the register holds no unit with the serial number {name}")
     return unit
 
@@ -101,26 +124,6 @@ def find_project(session: Session, name: str) -> Project:
             f"the register holds {len(found) or 'no'} projects named {name!r}: expected the id or local name of one"
         )
     return found[0]
-
-
-def _found(wanted: UnitFilter) -> Select[Unit]:
-    query = select(Unit).join(Issuance, Unit.issuance_id == Issuance.id)
-    query = query.join(Project, Issuance.warehouse_project_id == Project.id)
-    equal: tuple[tuple[ColumnElement[bool], object], ...] = (
-        (Unit.vintage_year == wanted.vintage_year, wanted.vintage_year),
-        (Unit.unit_status == wanted.status, wanted.status),
-        (Unit.series == wanted.series, wanted.series),
-        (Unit.asset_id == wanted.asset_id, wanted.asset_id),
-    )
-    query = query.where(*(condition for condition, value in equal if value is not None))
-    if wanted.project is not None:
-        query = query.where(_is_project(wanted.project))
-    if wanted.is_tokenized is not None:
-        lives = and_(func.coalesce(Unit.marketplace, "") == TOKENIZED_ON_CHIA, Unit.asset_id.is_not(None))
-        query = query.where(lives if wanted.is_tokenized else not_(lives))
-    if wanted.text:
-        query = query.where(or_(*(column.icontains(wanted.text, autoescape=True) for column in _SEARCHED)))
-    return query
 
 
 def _is_project(name: str) -> ColumnElement[bool]:

@@ -8,29 +8,37 @@ therefore never changes by what is added later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
 
 from pyroaring import BitMap
 from sqlalchemy import select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from puzzles.errors import SerialError
 from puzzles.units import AssetId, parse_serial_number
 from tokenization_engine.register.audit import Trail
+from tokenization_engine.register.comparing import Op, test_of
 from tokenization_engine.register.model import Unit
-from tokenization_engine.register.search_bits import in_parts, read_bits
+from tokenization_engine.register.search_counts import COUNT_TERMS, compared_counts, total_of
 from tokenization_engine.register.search_index import EVERY_PROJECT
-from tokenization_engine.register.search_model import SearchBitmap, SearchProject, SearchUnit
+from tokenization_engine.register.search_read import (
+    Sets,
+    numbers_of_tokens,
+    numbers_of_units,
+    project_ids,
+    read_sets,
+    sets_from,
+    unit_ids,
+)
 from tokenization_engine.register.search_terms import (
     BEGINNINGS,
     EVERY,
     Facet,
     Words,
     beginning_term,
-    count_term,
     facet_term,
     of_projects,
     word_term,
@@ -39,8 +47,8 @@ from tokenization_engine.register.search_terms import (
 
 MAX_PAGE = 1000
 MAX_WORDS_ASKED = 20
-_COUNT_DIGITS = 63
 _HEX_ASSET_ID = 64
+_LONGEST_ID = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +61,26 @@ class Has:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A condition on the value under a facet, where the record has one: every value of the facet is looked at.
+
+    Vintages are compared as numbers, all else as texts.
+    """
+
+    facet: Facet
+    op: Op
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """A condition on the number of units in a record."""
+
+    op: Op
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """What is looked for: all the conditions, and all the words of `text`, each as the beginning of a word.
 
@@ -60,7 +88,7 @@ class Search:
     asset id, a serial number or an id of a unit finds its units, too.
     """
 
-    conditions: tuple[Has, ...] = ()
+    conditions: tuple[Has | Compared | Counted, ...] = ()
     text: str | None = None
     asset_ids: tuple[AssetId, ...] = ()
     is_project_searched: bool = True
@@ -90,8 +118,8 @@ def find_units(
 ) -> FoundIds:
     """Ids of the units found, from the `offset`-th on, at most `limit` (and 1000) of them."""
     numbers = unit_numbers(session, wanted)
-    page = _cut(numbers, offset, limit, is_newest_first=is_newest_first)
-    return FoundIds(ids=_ids(session, SearchUnit.number, SearchUnit.unit_id, page), record_count=len(numbers))
+    page = cut(numbers, offset, limit, is_newest_first=is_newest_first)
+    return FoundIds(ids=_in_order(unit_ids(session, page), page), record_count=len(numbers))
 
 
 def find_projects(
@@ -99,52 +127,59 @@ def find_projects(
 ) -> FoundIds:
     """Ids of the projects found, as `find_units`; conditions on what only units have find nothing."""
     numbers = project_numbers(session, wanted)
-    page = _cut(numbers, offset, limit, is_newest_first=is_newest_first)
-    ids = _ids(session, SearchProject.number, SearchProject.project_id, page)
-    return FoundIds(ids=ids, record_count=len(numbers))
+    page = cut(numbers, offset, limit, is_newest_first=is_newest_first)
+    return FoundIds(ids=_in_order(project_ids(session, page), page), record_count=len(numbers))
 
 
 def count_units(session: Session, wanted: Search) -> int:
     """How many units (not records) were found: the sum of their counts."""
-    numbers = unit_numbers(session, wanted)
-    digits = {count_term(digit): digit for digit in range(_COUNT_DIGITS)}
-    held = read_bits(session, digits)
-    return sum(numbers.intersection_cardinality(bits) << digits[term] for term, bits in held.items())
+    return units_in(session, unit_numbers(session, wanted))
+
+
+def units_in(session: Session, numbers: BitMap) -> int:
+    """How many units (not records) the records of these numbers hold."""
+    return total_of(read_sets(session, COUNT_TERMS), numbers)
 
 
 def facet_values(session: Session, facet: Facet, wanted: Search | None = None) -> dict[str, int]:
     """The values that a facet has among the units found, each with the number of records, in the order of values."""
     numbers = unit_numbers(session, wanted or Search())
-    counts: dict[str, int] = {}
-    for term, bits in _terms_from(session, facet_term(facet, "")):
-        value = term.partition(b"\x00")[2].decode()
-        counts[value] = counts.get(value, 0) + numbers.intersection_cardinality(bits)
+    counts = {value: numbers.intersection_cardinality(bits) for value, bits in values_of(session, facet)}
     return {value: count for value, count in counts.items() if count}
+
+
+def values_of(session: Session, facet: Facet, *, of_units: bool = True) -> Iterator[tuple[str, BitMap]]:
+    """Every value of a facet, in order, with the numbers of the units (or projects) that have it."""
+    start = facet_term(facet, "")
+    for term, bits in sets_from(session, start if of_units else of_projects([start])[0]):
+        yield term.partition(b"\x00")[2].decode(), bits
 
 
 def unit_numbers(session: Session, wanted: Search) -> BitMap:
     """The numbers of the units found, in the index."""
     _catch_up(session)
-    sets = [_condition(session, one, EVERY, of_units=True) for one in wanted.conditions]
+    text = (wanted.text or "").strip()
+    spaces = [(Words.UNIT, b""), (Words.LABEL, b""), *([(Words.PROJECT, b"")] if wanted.is_project_searched else [])]
+    found = _numbers(session, wanted.conditions, _Text.read(text, spaces), every=EVERY)
+    if text:
+        named = numbers_of_units(session, _named(session, text))
+        if named:
+            found |= _numbers(session, wanted.conditions, None, every=EVERY) & named
     if wanted.asset_ids:
-        sets.append(_numbers_of(session, _units_of_tokens(session, wanted.asset_ids)))
-    if wanted.text is not None and wanted.text.strip():
-        spaces = [Words.UNIT, Words.LABEL, *([Words.PROJECT] if wanted.is_project_searched else [])]
-        by_words = _by_words(session, wanted.text, [(space, b"") for space in spaces])
-        sets.append(by_words | _numbers_of(session, _named(session, wanted.text.strip())))
-    return reduce(and_, sets) if sets else read_bits(session, [EVERY]).get(EVERY, BitMap())
+        found &= numbers_of_tokens(session, wanted.asset_ids)
+    return found
 
 
 def project_numbers(session: Session, wanted: Search) -> BitMap:
     """The numbers of the projects found, in the index; they are others than those of units."""
     _catch_up(session)
-    sets = [_condition(session, one, EVERY_PROJECT, of_units=False) for one in wanted.conditions]
-    if wanted.text is not None and wanted.text.strip():
-        (prefix,) = of_projects([b""])
-        by_words = _by_words(session, wanted.text, [(Words.PROJECT, prefix)])
-        itself = of_projects([facet_term(Facet.PROJECT, wanted.text.strip().lower())])
-        sets.append(by_words | _union(read_bits(session, itself).values()))
-    return reduce(and_, sets) if sets else read_bits(session, [EVERY_PROJECT]).get(EVERY_PROJECT, BitMap())
+    text = (wanted.text or "").strip()
+    (prefix,) = of_projects([b""])
+    found = _numbers(session, wanted.conditions, _Text.read(text, [(Words.PROJECT, prefix)]), every=EVERY_PROJECT)
+    if text:
+        itself = Has(facets=(Facet.PROJECT,), values=(text.lower(),))
+        found |= _numbers(session, (*wanted.conditions, itself), None, every=EVERY_PROJECT)
+    return found
 
 
 def _catch_up(session: Session) -> None:
@@ -155,59 +190,94 @@ def _catch_up(session: Session) -> None:
         trail.search.write(session, trail.last_entry)
 
 
-def _condition(session: Session, condition: Has, every: bytes, *, of_units: bool) -> BitMap:
-    terms = [facet_term(facet, value) for facet in condition.facets for value in condition.values]
-    if not of_units:
-        terms = of_projects(terms)
-    sets = read_bits(session, [*terms, *([every] if condition.is_not else [])])
-    everyone = sets.pop(every, BitMap())
-    found = _union(sets.values())
-    return everyone - found if condition.is_not else found
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The words looked for, each as the beginning of a word of one of the spaces."""
 
+    words: tuple[str, ...]
+    spaces: Sequence[tuple[Words, bytes]]
 
-def _by_words(session: Session, text: str, spaces: Sequence[tuple[Words, bytes]]) -> BitMap:
-    """The numbers under which every word of the text begins a word of one of the spaces."""
-    words = words_of(text)[:MAX_WORDS_ASKED]
-    if not words:
-        return BitMap()
-    terms = {
-        prefix + (beginning_term(space, word) if len(word) in BEGINNINGS else word_term(space, word)): word
-        for word in words
-        if len(word) <= max(BEGINNINGS)
-        for space, prefix in spaces
-    }
-    sets: dict[str, BitMap] = {word: BitMap() for word in words}
-    for term, bits in read_bits(session, terms).items():
-        sets[terms[term]] |= bits
-    for word in words:
+    @classmethod
+    def read(cls, text: str, spaces: Sequence[tuple[Words, bytes]]) -> _Text | None:
+        return cls(tuple(words_of(text)[:MAX_WORDS_ASKED]), spaces) if text else None
+
+    def terms(self) -> list[bytes]:
+        """The terms that are asked for as they are; those that a longer word begins with are looked up in order."""
+        return [term for word in self.words for term in self._terms(word)]
+
+    def _terms(self, word: str) -> list[bytes]:
         if len(word) > max(BEGINNINGS):
-            for space, prefix in spaces:
-                start = prefix + word_term(space, word)
-                found = [bits for _, bits in _terms_from(session, start)]
-                sets[word] |= _union(found)
-    return reduce(and_, sets.values())
+            return []
+        term_of = beginning_term if len(word) in BEGINNINGS else word_term
+        return [prefix + term_of(space, word) for space, prefix in self.spaces]
+
+    def sets(self, session: Session, read: Sets) -> Iterator[BitMap]:
+        if not self.words:
+            yield BitMap()
+        for word in self.words:
+            if len(word) > max(BEGINNINGS):
+                starts = [prefix + word_term(space, word) for space, prefix in self.spaces]
+                yield _union(bits for start in starts for _, bits in sets_from(session, start))
+            else:
+                yield _union(read[term] for term in self._terms(word))
 
 
-def _terms_from(session: Session, start: bytes) -> list[tuple[bytes, BitMap]]:
-    """Every term that begins so, in order, a chunk of its numbers at a time."""
-    query = (
-        select(SearchBitmap.term, SearchBitmap.bits)
-        .where(SearchBitmap.term >= start, SearchBitmap.term < start + b"\xff")
-        .order_by(SearchBitmap.term)
-    )
-    return [(bytes(term), BitMap.deserialize(bytes(bits))) for term, bits in session.execute(query)]
+def _numbers(
+    session: Session, conditions: Sequence[Has | Compared | Counted], text: _Text | None, *, every: bytes
+) -> BitMap:
+    of_units = every == EVERY
+    terms = [] if text is None else text.terms()
+    for one in conditions:
+        terms += _terms(one, of_units=of_units)
+    is_all = not conditions and text is None
+    if is_all or any(isinstance(one, Has) and one.is_not for one in conditions):
+        terms.append(every)
+    read = read_sets(session, terms)
+    if is_all:
+        return read[every]
+    sets = [_condition(session, one, read, every=every) for one in conditions]
+    if text is not None:
+        sets += text.sets(session, read)
+    return reduce(and_, sets)
+
+
+def _terms(condition: Has | Compared | Counted, *, of_units: bool) -> Sequence[bytes]:
+    match condition:
+        case Has():
+            terms = [facet_term(facet, value) for facet in condition.facets for value in condition.values]
+            return terms if of_units else of_projects(terms)
+        case Compared():
+            return ()
+        case Counted():
+            return COUNT_TERMS
+
+
+def _condition(session: Session, condition: Has | Compared | Counted, read: Sets, *, every: bytes) -> BitMap:
+    of_units = every == EVERY
+    match condition:
+        case Has():
+            found = _union(read[term] for term in _terms(condition, of_units=of_units))
+            return read[every] - found if condition.is_not else found
+        case Compared(facet=facet):
+            kind = int if facet is Facet.VINTAGE_YEAR and condition.op is not Op.LIKE else str
+            fits = test_of(condition.op, [kind(value) for value in condition.values])
+            values = values_of(session, facet, of_units=of_units)
+            return _union(bits for value, bits in values if fits(kind(value)))
+        case Counted():
+            return compared_counts(read, condition.op, condition.values)
 
 
 def _named(session: Session, text: str) -> list[str]:
     """Ids of the units that a text names: by id, by asset id, or by a serial number."""
     plain = text.lower().removeprefix("0x")
     if len(plain) == _HEX_ASSET_ID and not set(plain) - set("0123456789abcdef"):
-        return _units_of_tokens(session, [AssetId(bytes.fromhex(plain))])
-    query = select(Unit.id).where(Unit.id == text.lower())
+        query = select(Unit.id).where(Unit.asset_id == AssetId(bytes.fromhex(plain)))
+        return list(session.scalars(query))
+    ids = [text.lower()] if len(text) <= _LONGEST_ID and " " not in text else []
     try:
         series, number = parse_serial_number(text)
     except SerialError:
-        return list(session.scalars(query))
+        return ids
     last_begun = (
         select(Unit.id, Unit.last)
         .where(Unit.series == series, Unit.first <= number)
@@ -215,24 +285,11 @@ def _named(session: Session, text: str) -> list[str]:
         .limit(1)
     )
     holder = session.execute(last_begun).first()
-    return [*session.scalars(query), *([holder.id] if holder is not None and holder.last >= number else [])]
+    return [*ids, *([holder.id] if holder is not None and holder.last >= number else [])]
 
 
-def _units_of_tokens(session: Session, asset_ids: Iterable[AssetId]) -> list[str]:
-    found: list[str] = []
-    for some in in_parts(asset_ids):
-        found += session.scalars(select(Unit.id).where(Unit.asset_id.in_(some)))
-    return found
-
-
-def _numbers_of(session: Session, unit_ids: Iterable[str]) -> BitMap:
-    numbers = BitMap()
-    for some in in_parts(unit_ids):
-        numbers |= BitMap(session.scalars(select(SearchUnit.number).where(SearchUnit.unit_id.in_(some))))
-    return numbers
-
-
-def _cut(numbers: BitMap, offset: int, limit: int, *, is_newest_first: bool) -> list[int]:
+def cut(numbers: BitMap, offset: int, limit: int, *, is_newest_first: bool = False) -> list[int]:
+    """The numbers of one page, at most 1000; the newest are the highest."""
     count = len(numbers)
     offset, limit = max(0, offset), max(0, min(limit, MAX_PAGE))
     start, end = min(offset, count), min(offset + limit, count)
@@ -241,14 +298,8 @@ def _cut(numbers: BitMap, offset: int, limit: int, *, is_newest_first: bool) -> 
     return list(numbers[start:end])
 
 
-def _ids(
-    session: Session, number: InstrumentedAttribute[int], record_id: InstrumentedAttribute[str], page: list[int]
-) -> tuple[str, ...]:
-    found: dict[int, str] = {}
-    for some in in_parts(page):
-        query = select(number, record_id).where(number.in_(some))
-        found |= {row[0]: row[1] for row in session.execute(query)}
-    return tuple(found[one] for one in page if one in found)
+def _in_order(ids: dict[int, str], page: list[int]) -> tuple[str, ...]:
+    return tuple(ids[one] for one in page if one in ids)
 
 
 def _union(sets: Iterable[BitMap]) -> BitMap:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,8 +16,10 @@ from sqlalchemy.orm import Session
 from tokenization_engine.api_keys import May
 from tokenization_engine.register import staging
 from tokenization_engine.register.audit import Change, changes
-from tokenization_engine.register.model import RECORD_KINDS, Issuance, Label, Organization, Project, Unit, table_of
+from tokenization_engine.register.listing import LooksLong
+from tokenization_engine.register.model import RECORD_KINDS, Organization, table_of
 from tokenization_engine.register.organizations import find_home, metadata_of
+from tokenization_engine.register.page_rows import PARTS, find_project, find_unit, read_parts
 from tokenization_engine.register.staging import Staged, Table
 from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.vocabularies import current
@@ -37,8 +39,6 @@ META = "meta_"
 MAX_WHOLE_LIST = 100_000
 """Most records of a list that is given whole, without pages."""
 
-PartT = TypeVar("PartT", Issuance, Label)
-
 _TABLES = {kind.kind: table_of(kind).name for kind in RECORD_KINDS}
 
 
@@ -47,17 +47,17 @@ async def units(api: Api, call: Call) -> object:
     query: UnitsQuery = call.query
     if query.warehouseUnitId is not None:
         name = query.warehouseUnitId
-        return await api.read(lambda session: _one(session, Unit, name))
+        return await api.read(lambda session: _unit(session, name))
     query.needs_page(unless=query.onlyTokenizedUnits is not None)
-    return await api.read(lambda session: _units(api, session, query))
+    return await api.read_list(lambda session, may_look_long: _units(api, session, query, may_look_long))
 
 
-def _units(api: Api, session: Session, query: UnitsQuery) -> object:
+def _units(api: Api, session: Session, query: UnitsQuery, may_look_long: bool) -> object:
     org = org_uid(find_home(session))
     if query.orgUid not in (None, org):
         return _paged(query, [], 0)
     size = query.limit or 1000
-    page = api.listings.units(session, query.wanted(), offset=query.offset, limit=size)
+    page = api.listings.units(session, query.wanted(), offset=query.offset, limit=size, may_look_long=may_look_long)
     return _paged(query, [unit_shape(unit, org, query.columns) for unit in page.records], page.count)
 
 
@@ -66,28 +66,30 @@ async def projects(api: Api, call: Call) -> object:
     query: ProjectsQuery = call.query
     if query.warehouseProjectId is not None:
         name = query.warehouseProjectId
-        return await api.read(lambda session: _one(session, Project, name))
+        return await api.read(lambda session: _project(session, name))
     query.needs_page(unless=bool(query.projectIds))
-    return await api.read(lambda session: _projects(api, session, query))
+    return await api.read_list(lambda session, may_look_long: _projects(api, session, query, may_look_long))
 
 
-def _projects(api: Api, session: Session, query: ProjectsQuery) -> object:
+def _projects(api: Api, session: Session, query: ProjectsQuery, may_look_long: bool) -> object:
     org = org_uid(find_home(session))
     if query.orgUid not in (None, org):
         return _paged(query, [], 0)
-    page = api.listings.projects(session, query.wanted(), offset=query.offset, limit=query.limit or 1000)
+    size = query.limit or 1000
+    page = api.listings.projects(session, query.wanted(), offset=query.offset, limit=size, may_look_long=may_look_long)
     return _paged(query, [project_shape(project, org, query.columns) for project in page.records], page.count)
 
 
-def _one(session: Session, kind: type[Project | Unit], record_id: str) -> object:
-    """The record with everything that belongs to it; None, as in CADT, if there is none."""
-    org, record = org_uid(find_home(session)), session.get(kind, record_id)
-    match record:
-        case Project():
-            return project_shape(record, org)
-        case Unit():
-            return unit_shape(record, org)
-    return None
+def _unit(session: Session, unit_id: str) -> object:
+    """The unit with everything that belongs to it; None, as in CADT, if there is none."""
+    unit = find_unit(session, unit_id)
+    return None if unit is None else unit_shape(unit, org_uid(find_home(session)))
+
+
+def _project(session: Session, project_id: str) -> object:
+    """The project with everything that belongs to it; None, as in CADT, if there is none."""
+    project = find_project(session, project_id)
+    return None if project is None else project_shape(project, org_uid(find_home(session)))
 
 
 def _paged(query: Paged, rows: list[dict[str, Any]], count: int) -> object:
@@ -98,19 +100,25 @@ def _paged(query: Paged, rows: list[dict[str, Any]], count: int) -> object:
 
 async def issuances(api: Api, call: Call) -> object:
     """Every issuance, or one page of them."""
-    return await api.read(lambda session: _parts(session, Issuance, call.query))
+    return await _parts(api, "issuances", call.query)
 
 
 async def labels(api: Api, call: Call) -> object:
     """Every label, or one page of them."""
-    return await api.read(lambda session: _parts(session, Label, call.query))
+    return await _parts(api, "labels", call.query)
 
 
-def _parts(session: Session, kind: type[PartT], query: Paged) -> object:
+async def _parts(api: Api, name: str, query: Paged) -> object:
     query.needs_page(unless=True)
-    org = org_uid(find_home(session))
-    asked = select(kind).order_by(kind.id).offset(query.offset).limit(query.limit or MAX_WHOLE_LIST)
-    return [part_shape(part, part.warehouse_project_id, org) for part in session.scalars(asked)]
+
+    def ask(session: Session, may_look_long: bool) -> object:
+        if query.limit is None and not may_look_long:
+            raise LooksLong
+        org = org_uid(find_home(session))
+        found = read_parts(session, name, offset=query.offset, limit=query.limit or MAX_WHOLE_LIST)
+        return [part_shape(PARTS[name], row, project_id, org) for row, project_id in found]
+
+    return await api.read_list(ask)
 
 
 async def staged(api: Api, call: Call) -> object:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+import orjson
 from aiohttp import web
 from sqlalchemy.orm import Session
 
@@ -23,8 +24,9 @@ from chain.fees import FeeSettings
 from chain.forms import Body
 from chain.json_values import plain
 from tokenization_engine.api_keys import ApiKey, May
+from tokenization_engine.errors import ListsBusy
 from tokenization_engine.register.fields import LINK_TEXT
-from tokenization_engine.register.listing import Listings
+from tokenization_engine.register.listing import Listings, LooksLong
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api.reading import Nothing, read_json, read_parameters
 from tokenization_engine.service import EngineService
@@ -32,6 +34,8 @@ from tokenization_engine.service import EngineService
 log = logging.getLogger(__name__)
 
 THREADS = 8
+MAX_LOOKING = 20
+"""Lists that no index serves, under way or waiting."""
 BODY_LIMIT = 5 * 1024 * 1024
 """Largest body of one record, in bytes; as CAD Trust's servers have it."""
 BATCH_LIMIT = 64 * 1024 * 1024
@@ -113,12 +117,37 @@ class Api:
         self.writing = asyncio.Lock()
         """Held by whoever writes, so that writers queue here and not in the database."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")
+        self._slow = ThreadPoolExecutor(1, thread_name_prefix="register-lists")
+        self._looking = 0
         self._large = asyncio.Semaphore(1)
 
     @property
     def register(self) -> Register:
         """The register."""
         return self.service.lookout.register
+
+    async def read_list(self, question: Callable[[Session, bool], T]) -> T:
+        """The answer to a question that may need a look at every record, which is then taken in a thread of its own:
+        one at a time, so that nobody else waits for it. The question is told whether there is time for that.
+        """
+
+        def ask() -> T:
+            with self.register.reading() as session:
+                return question(session, True)
+
+        try:
+            return await self.read(lambda session: question(session, False))
+        except LooksLong:
+            if self._looking >= MAX_LOOKING:
+                raise ListsBusy(
+                    f"{MAX_LOOKING} lists that no index serves are being looked up already: ask again in some seconds, "
+                    "or narrow yours by a value that is searched"
+                ) from None
+        self._looking += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._slow, ask)
+        finally:
+            self._looking -= 1
 
     async def read(self, question: Callable[[Session], T]) -> T:
         """The answer to a question that only reads."""
@@ -141,6 +170,7 @@ class Api:
 
     async def close(self) -> None:
         """Let what is under way end."""
+        await asyncio.to_thread(self._slow.shutdown, cancel_futures=True)
         await asyncio.to_thread(self._threads.shutdown)
 
     def handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -178,5 +208,14 @@ def shortened(comment: str | None) -> str | None:
 
 def json_answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON response, in UTF-8 as it is."""
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
-    return web.Response(text=text, status=status, headers=headers, content_type="application/json")
+    return web.Response(
+        body=json_bytes(value), status=status, headers=headers, content_type="application/json", charset="utf-8"
+    )
+
+
+def json_bytes(value: object) -> bytes:
+    """The value as JSON, in UTF-8."""
+    try:
+        return orjson.dumps(value, default=plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+    except TypeError:  # a key that is no plain text, or a number beyond 64 bits
+        return json.dumps(plain(value), ensure_ascii=False, allow_nan=False).encode()

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from chain.forms import Body, Hex32
 from puzzles.units import AssetId
 from tokenization_engine.api_keys import May
-from tokenization_engine.register.edits import find_record
-from tokenization_engine.register.listing import Op, Order, ProjectsWanted, UnitsWanted, Where
-from tokenization_engine.register.model import Project, Unit
-from tokenization_engine.register.records import project_json, unit_json
+from tokenization_engine.errors import NotInRegister
+from tokenization_engine.register.comparing import Op
+from tokenization_engine.register.listing_words import Order, ProjectsWanted, UnitsWanted, Where
+from tokenization_engine.register.page_rows import LABELS, UnitRow, find_project, find_unit, project_json, unit_json
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register.vocabulary import COUNTRIES
 from tokenization_engine.register_api.core import Api, Call, Route
@@ -50,7 +50,7 @@ async def units(api: Api, call: Call) -> object:
     """Units that fit, in the order in which they came into the register."""
     query: UnitsQuery = call.query
 
-    def ask(session: Session) -> object:
+    def ask(session: Session, may_look_long: bool) -> object:
         wanted = UnitsWanted(
             where=_equal(unitStatus=query.status, vintageYear=query.vintage),
             is_tokenized=query.tokenized,
@@ -62,26 +62,29 @@ async def units(api: Api, call: Call) -> object:
             text=query.text,
             order=Order(),
         )
-        page = api.listings.units(session, wanted, offset=(query.page - 1) * query.limit, limit=query.limit)
+        offset = (query.page - 1) * query.limit
+        page = api.listings.units(session, wanted, offset=offset, limit=query.limit, may_look_long=may_look_long)
         return _page(query, [_unit(unit) for unit in page.records], page.count)
 
-    return await api.read(ask)
+    return await api.read_list(ask)
 
 
 async def projects(api: Api, call: Call) -> object:
     """Projects that fit."""
     query: ProjectsQuery = call.query
 
-    def ask(session: Session) -> object:
+    def ask(session: Session, may_look_long: bool) -> object:
         wanted = ProjectsWanted(
-            where=_equal(projectStatus=query.status, methodology=query.methodology, sector=query.sector),
+            where=_equal(projectStatus=query.status, sector=query.sector),
             countries=_countries(session, query.country),
+            methodology=query.methodology,
             text=query.text,
         )
-        page = api.listings.projects(session, wanted, offset=(query.page - 1) * query.limit, limit=query.limit)
+        offset = (query.page - 1) * query.limit
+        page = api.listings.projects(session, wanted, offset=offset, limit=query.limit, may_look_long=may_look_long)
         return _page(query, [project_json(project) for project in page.records], page.count)
 
-    return await api.read(ask)
+    return await api.read_list(ask)
 
 
 async def unit(api: Api, call: Call) -> object:
@@ -89,8 +92,9 @@ async def unit(api: Api, call: Call) -> object:
     record_id = read_part(call.request, "id")
 
     def ask(session: Session) -> object:
-        found = find_record(session, Unit, record_id)
-        assert isinstance(found, Unit)
+        found = find_unit(session, record_id)
+        if found is None:
+            raise NotInRegister(f"the register holds no unit {record_id}")
         return _unit(found)
 
     return await api.read(ask)
@@ -101,23 +105,25 @@ async def project(api: Api, call: Call) -> object:
     record_id = read_part(call.request, "id")
 
     def ask(session: Session) -> object:
-        found = find_record(session, Project, record_id)
-        assert isinstance(found, Project)
+        found = find_project(session, record_id)
+        if found is None:
+            raise NotInRegister(f"the register holds no project {record_id}")
         return project_json(found)
 
     return await api.read(ask)
 
 
-def _unit(one: Unit) -> dict[str, Any]:
-    issuance = one.issuance
-    return {
-        **unit_json(one),
-        "warehouseProjectId": issuance.warehouse_project_id,
-        "projectName": issuance.project.project_name,
-        "methodology": issuance.project.methodology,
+def _unit(one: UnitRow) -> dict[str, Any]:
+    return unit_json(one) | {
+        "warehouseProjectId": one.issuance.project_id,
+        "projectName": one.issuance.project_name,
+        "methodology": one.issuance.methodology,
         "isTokenized": one.is_tokenized,
-        "labels": [{"label": link.label.label, "labelType": link.label.label_type} for link in one.label_units],
+        "labels": [{"label": link.label[_LABEL], "labelType": link.label[_LABEL_TYPE]} for link in one.labels],
     }
+
+
+_LABEL, _LABEL_TYPE = LABELS.place("label"), LABELS.place("label_type")
 
 
 def _page(query: _Page, items: list[dict[str, Any]], count: int) -> dict[str, Any]:

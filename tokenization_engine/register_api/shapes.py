@@ -7,12 +7,20 @@ tell, and are left out.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date
 from typing import Any
 
-from tokenization_engine.register.fields import Kind
-from tokenization_engine.register.model import PROJECT_CHILDREN, Organization, Project, Record, Unit
-from tokenization_engine.register.records import parts_of
+from tokenization_engine.register.model import Organization, Project, Unit
+from tokenization_engine.register.page_rows import (
+    ISSUANCES,
+    LABELS,
+    PARTS,
+    PROJECTS,
+    UNITS,
+    ProjectRow,
+    RowsOf,
+    UnitRow,
+    Values,
+)
 
 
 def org_uid(organization: Organization | None) -> str | None:
@@ -20,47 +28,41 @@ def org_uid(organization: Organization | None) -> str | None:
     return None if organization is None else organization.id.replace("-", "")
 
 
-def fields_of(record: Record) -> dict[str, Any]:
-    """The record's id and published fields."""
-    found: dict[str, Any] = {record.id_name: record.id}
-    for one in record.fields:
-        if one.is_ours:
-            continue
-        value = getattr(record, one.column)
-        found[one.name] = _moment(value) if one.kind is Kind.DATE and value is not None else value
-    return found
-
-
-def project_shape(project: Project, org: str | None, columns: Collection[str] = ()) -> dict[str, Any]:
+def project_shape(project: ProjectRow, org: str | None, columns: Collection[str] = ()) -> dict[str, Any]:
     """The project with its parts; only the columns named, if any is."""
-    found = {**fields_of(project), "orgUid": org}
-    for name in PROJECT_CHILDREN:
+    project_id = project.values[0]
+    found = {**PROJECTS.published(project.values), "orgUid": org}
+    for name, rows in project.parts.items():
         if not columns or name in columns:
-            found[name] = [part_shape(part, project.id, org) for part in parts_of(project, name)]
+            found[name] = [part_shape(PARTS[name], row, project_id, org) for row in rows]
     return _only(found, columns, Project.id_name)
 
 
-def part_shape(part: Record, project_id: str, org: str | None) -> dict[str, Any]:
+def part_shape(rows: RowsOf, row: Values, project_id: str, org: str | None) -> dict[str, Any]:
     """A part of a project."""
-    return {**fields_of(part), "warehouseProjectId": project_id, "orgUid": org}
+    found = rows.published(row)
+    found["warehouseProjectId"] = project_id
+    found["orgUid"] = org
+    return found
 
 
-def unit_shape(unit: Unit, org: str | None, columns: Collection[str] = ()) -> dict[str, Any]:
+def unit_shape(unit: UnitRow, org: str | None, columns: Collection[str] = ()) -> dict[str, Any]:
     """The unit with its issuance and labels; only the columns named, if any is."""
-    project_id = unit.issuance.warehouse_project_id
-    found = {
-        **fields_of(unit),
+    project_id = unit.issuance.project_id
+    found = UNITS.published(unit.values)
+    unit_id = unit.values[0]
+    found |= {
         "issuanceId": unit.issuance_id,
-        "projectLocationId": unit.project_location_id,
-        "serialNumberBlock": f"{unit.unit_block_start}-{unit.unit_block_end}",
+        "projectLocationId": unit.location_id,
+        "serialNumberBlock": unit.serial_number_block,
         "orgUid": org,
-        "issuance": part_shape(unit.issuance, project_id, org),
+        "issuance": part_shape(ISSUANCES, unit.issuance.values, project_id, org),
         "labels": [
             {
-                **part_shape(link.label, project_id, org),
-                "label_unit": {"id": link.id, "warehouseUnitId": unit.id, "labelId": link.label_id, "orgUid": org},
+                **part_shape(LABELS, one.label, project_id, org),
+                "label_unit": {"id": one.link_id, "warehouseUnitId": unit_id, "labelId": one.label[0], "orgUid": org},
             }
-            for link in unit.label_units
+            for one in unit.labels
         ],
     }
     return _only(found, columns, Unit.id_name)
@@ -71,7 +73,3 @@ def _only(found: dict[str, Any], columns: Collection[str], id_name: str) -> dict
         return found
     kept = {name: value for name, value in found.items() if name in columns}
     return kept or {id_name: found[id_name]}
-
-
-def _moment(value: date) -> str:
-    return f"{value.isoformat()}T00:00:00.000Z"

@@ -1,0 +1,75 @@
+"""What no index answers: conditions and orders looked up record by record, in the database, within a time.
+
+Of few records only these are looked at. Of many, every record of the register is read once, for a set or an order
+that serves all pages until the register changes (`listing.py` keeps it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pyroaring import BitMap
+from sqlalchemy import ColumnElement, FromClause, Select, select
+from sqlalchemy.orm import Session
+
+from tokenization_engine.register.comparing import condition
+from tokenization_engine.register.listing_words import Where, column_of, values_of
+from tokenization_engine.register.model import Project, Unit, table_of
+from tokenization_engine.register.search_model import SearchProject, SearchUnit
+from tokenization_engine.register.value_lists import ListedSelect
+
+FEW = 2000
+"""Records of which each is looked at."""
+_AT_ONCE = 10_000
+
+
+def fitting(session: Session, kind: type[Project | Unit], where: Where, *, among: BitMap | None = None) -> BitMap:
+    """The numbers of the records that fit the condition: of all, or of those `among` which it is asked."""
+    number, joined = _joined(kind)
+    fits = condition(column_of(kind, where.name).expression, where.op, values_of(kind, where))
+    query = select(number).select_from(joined).where(fits)
+    if among is not None:
+        return BitMap([row[0] for row in ListedSelect(query, number).rows(session.connection(), among)])
+    found = BitMap()
+    for rows in _streamed(session, query):
+        found |= BitMap([row[0] for row in rows])
+    return found
+
+
+def in_order(session: Session, kind: type[Project | Unit], columns: Iterable[ColumnElement[Any]]) -> Iterator[int]:
+    """The number of every record in the order of these columns, records without a value first, then of numbers."""
+    number, joined = _joined(kind)
+    query = select(number).select_from(joined).order_by(*(one.nulls_first() for one in columns), number)
+    for rows in _streamed(session, query):
+        yield from (row[0] for row in rows)
+
+
+def sorted_few(
+    session: Session, kind: type[Project | Unit], columns: Iterable[ColumnElement[Any]], numbers: BitMap
+) -> list[int]:
+    """These few numbers in the same order."""
+    number, joined = _joined(kind)
+    query = ListedSelect(select(number, *columns).select_from(joined), number)
+    rows = [tuple(row) for row in query.rows(session.connection(), numbers)]
+    rows.sort(key=lambda row: (*((value is not None, value) for value in row[1:]), row[0]))
+    return [row[0] for row in rows]
+
+
+def sorted_series(session: Session, series: str) -> Iterator[int]:
+    """The numbers of a series' units by serial."""
+    number, joined = _joined(Unit)
+    query = select(number).select_from(joined).where(Unit.series == series).order_by(Unit.first)
+    for rows in _streamed(session, query):
+        yield from (row[0] for row in rows)
+
+
+def _joined(kind: type[Project | Unit]) -> tuple[ColumnElement[int], FromClause]:
+    record, number = table_of(kind), table_of(SearchUnit if kind is Unit else SearchProject)
+    name = number.c.unit_id if kind is Unit else number.c.project_id
+    return number.c.number, record.join(number, name == record.c.id)
+
+
+def _streamed(session: Session, query: Select[Any]) -> Iterator[Any]:
+    found = session.connection().execute(query, execution_options={"yield_per": _AT_ONCE})
+    yield from found.partitions()

@@ -1,0 +1,135 @@
+"""Reading the search index: sets by term, and the numbers under which units and projects stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pyroaring import BitMap
+from sqlalchemy import ColumnElement, Select, bindparam, select
+from sqlalchemy.orm import Session
+
+from puzzles.units import AssetId
+from tokenization_engine.register.model import Unit, table_of
+from tokenization_engine.register.search_model import SearchBitmap, SearchProject, SearchUnit
+from tokenization_engine.register.value_lists import ListedSelect
+
+_BITMAP, _UNIT, _PROJECT = (table_of(kind) for kind in (SearchBitmap, SearchUnit, SearchProject))
+
+
+class Sets(Mapping[bytes, BitMap]):
+    """Sets of numbers by term; a term that nobody has stands for the empty set."""
+
+    def __init__(self, sets: dict[bytes, BitMap]) -> None:
+        """Take the sets that are not empty. Who takes one out of here changes it nowhere but in a copy."""
+        self._sets = sets
+
+    def __getitem__(self, term: bytes) -> BitMap:
+        """The numbers under the term."""
+        return self._sets.get(term) or BitMap()
+
+    def __contains__(self, term: object) -> bool:
+        """Whether somebody has the term."""
+        return term in self._sets
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The terms that somebody has."""
+        return iter(self._sets)
+
+    def __len__(self) -> int:
+        """How many terms somebody has."""
+        return len(self._sets)
+
+
+def read_sets(session: Session, terms: Iterable[bytes]) -> Sets:
+    """The numbers under each of the terms, in one question."""
+    found: dict[bytes, BitMap] = {}
+    for term, bits in _SETS.rows(session.connection(), dict.fromkeys(terms)):
+        _add(found, term, bits)
+    return Sets(found)
+
+
+def sets_from(session: Session, start: bytes, *, end: bytes | None = None) -> Iterator[tuple[bytes, BitMap]]:
+    """Every term that begins with `start`, or stands between both, in order, with its numbers, one at a time."""
+    between = {"start": start, "end": start + b"\xff" if end is None else end}
+    held, numbers = b"", BitMap()
+    for term, bits in map(tuple, session.connection().execute(_SETS_FROM, between)):
+        if term != held and numbers:
+            yield held, numbers
+            numbers = BitMap()
+        held, read = bytes(term), BitMap.deserialize(bytes(bits))
+        numbers = numbers | read if numbers else read
+    if numbers:
+        yield held, numbers
+
+
+def unit_ids(session: Session, numbers: Iterable[int]) -> dict[int, str]:
+    """The ids of the units of these numbers."""
+    return {row[0]: row[1] for row in _UNIT_IDS.rows(session.connection(), numbers)}
+
+
+def project_ids(session: Session, numbers: Iterable[int]) -> dict[int, str]:
+    """The ids of the projects of these numbers."""
+    return {row[0]: row[1] for row in _PROJECT_IDS.rows(session.connection(), numbers)}
+
+
+def numbers_of_units(session: Session, ids: Iterable[str]) -> BitMap:
+    """The numbers of the units of these ids."""
+    return _numbers(session, _OF_UNITS, ids)
+
+
+def numbers_of_projects(session: Session, ids: Iterable[str]) -> BitMap:
+    """The numbers of the projects of these ids."""
+    return _numbers(session, _OF_PROJECTS, ids)
+
+
+def numbers_of_tokens(session: Session, asset_ids: Iterable[AssetId]) -> BitMap:
+    """The numbers of the units whose serials became these tokens."""
+    return _numbers(session, _OF_TOKENS, asset_ids)
+
+
+def numbers_of_issuances(session: Session, ids: Iterable[str]) -> BitMap:
+    """The numbers of the units of these issuances."""
+    return _numbers(session, _OF_ISSUANCES, ids)
+
+
+def numbers_of_locations(session: Session, ids: Iterable[str]) -> BitMap:
+    """The numbers of the units from these places."""
+    return _numbers(session, _OF_LOCATIONS, ids)
+
+
+def _numbers(session: Session, query: ListedSelect, values: Iterable[Any]) -> BitMap:
+    return BitMap([row[0] for row in query.rows(session.connection(), dict.fromkeys(values))])
+
+
+def _add(found: dict[bytes, BitMap], term: bytes, bits: bytes) -> None:
+    term, read = bytes(term), BitMap.deserialize(bytes(bits))
+    if term in found:
+        found[term] |= read
+    else:
+        found[term] = read
+
+
+def _units_by(name: str) -> ListedSelect:
+    unit = table_of(Unit)
+    joined = _UNIT.join(unit, unit.c.id == _UNIT.c.unit_id)
+    return ListedSelect(select(_UNIT.c.number).select_from(joined), unit.c[name])
+
+
+def _from(column: ColumnElement[bytes]) -> Select[Any]:
+    return (
+        select(_BITMAP.c.term, _BITMAP.c.bits)
+        .where(column >= bindparam("start"), column < bindparam("end"))
+        .order_by(_BITMAP.c.term, _BITMAP.c.chunk)
+    )
+
+
+_SETS = ListedSelect(select(_BITMAP.c.term, _BITMAP.c.bits), _BITMAP.c.term)
+_SETS_FROM = _from(_BITMAP.c.term)
+_UNIT_IDS = ListedSelect(select(_UNIT.c.number, _UNIT.c.unit_id), _UNIT.c.number)
+_PROJECT_IDS = ListedSelect(select(_PROJECT.c.number, _PROJECT.c.project_id), _PROJECT.c.number)
+_OF_UNITS = ListedSelect(select(_UNIT.c.number), _UNIT.c.unit_id)
+_OF_PROJECTS = ListedSelect(select(_PROJECT.c.number), _PROJECT.c.project_id)
+_OF_TOKENS, _OF_ISSUANCES, _OF_LOCATIONS = (
+    _units_by(name) for name in ("asset_id", "issuance_id", "project_location_id")
+)
