@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Integer, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from chain.database import Hash32, Timestamp, Uint64
@@ -117,6 +117,20 @@ class ApiKeyRow(Base):
     made_by: Mapped[str] = mapped_column(String(255))
     made_timestamp: Mapped[int] = mapped_column(Timestamp)
     revoked_timestamp: Mapped[int | None] = mapped_column(Timestamp)
+
+
+class CadtPublication(Base):
+    """What was published to the CADT server that keeps the register; one row, made with the first publication."""
+
+    __tablename__ = "cadt_publication"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    publisher_id: Mapped[str] = mapped_column(String(36))
+    """By which the server's organization knows this database from others that would publish to it."""
+    published_entry: Mapped[int] = mapped_column(BigInteger)
+    """The last entry of the audit trail whose effects the server was brought to say; -1 for none."""
+    compared_timestamp: Mapped[int | None] = mapped_column(Timestamp)
+    """When all of the server was last compared."""
 
 
 class KeptAnswer(Base):

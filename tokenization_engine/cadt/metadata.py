@@ -125,10 +125,10 @@ async def _look_again(client: CadtClient) -> None:
 
 
 def _missing(values: Mapping[str, str], shown: Mapping[str, str]) -> dict[str, str]:
-    return {key: text for key, text in values.items() if not _reads_alike(text, shown.get(key))}
+    return {key: text for key, text in values.items() if not reads_alike(text, shown.get(key))}
 
 
-def _reads_alike(text: str, shown: str | None) -> bool:
+def reads_alike(text: str, shown: str | None) -> bool:
     """Whether the texts say the same; JSON may have been written anew."""
     if shown is None or text == shown:
         return text == shown
