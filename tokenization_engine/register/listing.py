@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from pyroaring import BitMap
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chain.time_limit import limited
@@ -29,7 +29,7 @@ from tokenization_engine.register.listing_order import (
     sorted_leaves,
     turned,
 )
-from tokenization_engine.register.listing_scan import FEW, fitting, in_order, sorted_few, sorted_series
+from tokenization_engine.register.listing_scan import FEW, Kind, fitting, in_order, sorted_few, sorted_series
 from tokenization_engine.register.listing_search import (
     PROJECT_FACETS,
     UNIT_FACETS,
@@ -62,10 +62,9 @@ MAX_SETS = 64
 MAX_ORDERS = 6
 """Orders kept: one of a million records takes some 12 MiB."""
 
-_SERIAL: Sequence[ColumnElement[Any]] = (Unit.series.expression, Unit.first.expression)
+_SERIAL = ("series", "first")
 RowT = TypeVar("RowT", ProjectRow, UnitRow)
 T = TypeVar("T")
-Kind = type[Project] | type[Unit]
 
 
 class LooksLong(Exception):
@@ -195,7 +194,7 @@ class _Asking:
         if name == "unitCount" and self._kind is Unit:
             return by_count(read_sets(session, COUNT_TERMS), found, offset, limit)
         is_serial = name == BY_SERIAL
-        columns = _SERIAL if is_serial else [column_of(self._kind, name).expression]
+        columns = _SERIAL if is_serial else (column_of(self._kind, name).key,)
         if len(found) <= FEW:
             return sorted_few(session, self._kind, columns, found)[offset : offset + limit]
         if is_serial:

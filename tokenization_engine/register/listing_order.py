@@ -17,9 +17,9 @@ from typing import Generic, Protocol, TypeVar
 
 from pyroaring import BitMap
 
-LEAF = 256
+LEAF = 128
 """Numbers in a leaf, about."""
-BRANCH = 16
+BRANCH = 64
 """Leaves of a branch."""
 
 

@@ -6,7 +6,8 @@ that serves all pages until the register changes (`listing.py` keeps it).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pyroaring import BitMap
@@ -19,12 +20,13 @@ from tokenization_engine.register.model import Project, Unit, table_of
 from tokenization_engine.register.search_model import SearchProject, SearchUnit
 from tokenization_engine.register.value_lists import ListedSelect
 
+Kind = type[Project] | type[Unit]
 FEW = 2000
 """Records of which each is looked at."""
 _AT_ONCE = 10_000
 
 
-def fitting(session: Session, kind: type[Project | Unit], where: Where, *, among: BitMap | None = None) -> BitMap:
+def fitting(session: Session, kind: Kind, where: Where, *, among: BitMap | None = None) -> BitMap:
     """The numbers of the records that fit the condition: of all, or of those `among` which it is asked."""
     number, joined = _joined(kind)
     fits = condition(column_of(kind, where.name).expression, where.op, values_of(kind, where))
@@ -37,21 +39,18 @@ def fitting(session: Session, kind: type[Project | Unit], where: Where, *, among
     return found
 
 
-def in_order(session: Session, kind: type[Project | Unit], columns: Iterable[ColumnElement[Any]]) -> Iterator[int]:
+def in_order(session: Session, kind: Kind, columns: tuple[str, ...]) -> Iterator[int]:
     """The number of every record in the order of these columns, records without a value first, then of numbers."""
     number, joined = _joined(kind)
-    query = select(number).select_from(joined).order_by(*(one.nulls_first() for one in columns), number)
+    table = table_of(kind)
+    query = select(number).select_from(joined).order_by(*(table.c[one].nulls_first() for one in columns), number)
     for rows in _streamed(session, query):
         yield from (row[0] for row in rows)
 
 
-def sorted_few(
-    session: Session, kind: type[Project | Unit], columns: Iterable[ColumnElement[Any]], numbers: BitMap
-) -> list[int]:
+def sorted_few(session: Session, kind: Kind, columns: tuple[str, ...], numbers: BitMap) -> list[int]:
     """These few numbers in the same order."""
-    number, joined = _joined(kind)
-    query = ListedSelect(select(number, *columns).select_from(joined), number)
-    rows = [tuple(row) for row in query.rows(session.connection(), numbers)]
+    rows = [tuple(row) for row in _keys(kind, columns).rows(session.connection(), numbers)]
     rows.sort(key=lambda row: (*((value is not None, value) for value in row[1:]), row[0]))
     return [row[0] for row in rows]
 
@@ -64,7 +63,14 @@ def sorted_series(session: Session, series: str) -> Iterator[int]:
         yield from (row[0] for row in rows)
 
 
-def _joined(kind: type[Project | Unit]) -> tuple[ColumnElement[int], FromClause]:
+@cache
+def _keys(kind: Kind, columns: tuple[str, ...]) -> ListedSelect:
+    number, joined = _joined(kind)
+    table = table_of(kind)
+    return ListedSelect(select(number, *(table.c[one] for one in columns)).select_from(joined), number)
+
+
+def _joined(kind: Kind) -> tuple[ColumnElement[int], FromClause]:
     record, number = table_of(kind), table_of(SearchUnit if kind is Unit else SearchProject)
     name = number.c.unit_id if kind is Unit else number.c.project_id
     return number.c.number, record.join(number, name == record.c.id)
