@@ -17,18 +17,14 @@ from tokenization_engine.cli_register import opened_register
 from tokenization_engine.cli_sheets import export_command, template_command
 from tokenization_engine.errors import NothingToDo, TrailBroken
 from tokenization_engine.register.audit import Change
+from tokenization_engine.register.commit import commit
+from tokenization_engine.register.differences import Action, Difference, Staged, Table, differences
 from tokenization_engine.register.documents import Row
 from tokenization_engine.register.history import field_changes, project_history, unit_history
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.queries import find_project, find_unit
 from tokenization_engine.register.records import record_version, whole_record
 from tokenization_engine.register.staging import (
-    Action,
-    Difference,
-    Staged,
-    Table,
-    commit,
-    differences,
     drop,
     stage_delete,
     stage_insert,

@@ -4,7 +4,7 @@ metadata.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +12,7 @@ from tokenization_engine.register.audit import JsonValue, canonical_json, json_v
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Record, Unit
 from tokenization_engine.register.vocabulary import country_code
 
-_ATTRIBUTES = {
+PART_ATTRIBUTES: Mapping[str, str] = {
     "projectLocations": "locations",
     "issuances": "issuances",
     "labels": "labels",
@@ -21,6 +21,8 @@ _ATTRIBUTES = {
     "estimations": "estimations",
     "relatedProjects": "related_projects",
 }
+"""The project's attribute of each list of parts, by CAD Trust's name of the list."""
+
 _OF_THE_TOKEN = frozenset(
     {"marketplace", "marketplaceLink", "marketplaceIdentifier", "assetId", "statusCoinId", "localName"}
 )
@@ -54,7 +56,7 @@ def project_json(project: Project) -> dict[str, Any]:
 
 def parts_of(project: Project, name: str) -> Sequence[Record]:
     """The project's parts on the list of that name."""
-    parts: Sequence[Record] = getattr(project, _ATTRIBUTES[name])
+    parts: Sequence[Record] = getattr(project, PART_ATTRIBUTES[name])
     return parts
 
 
@@ -65,7 +67,12 @@ def whole_record(record: Project | Unit) -> dict[str, Any]:
 
 def record_version(record: Project | Unit) -> bytes:
     """sha256 of the whole record's canonical JSON, 32 bytes: another one as soon as anything in it changes."""
-    return sha256(canonical_json(whole_record(record)).encode()).digest()
+    return version_of(whole_record(record))
+
+
+def version_of(whole: Mapping[str, Any]) -> bytes:
+    """The version of a record that is written as `whole_record` writes it."""
+    return sha256(canonical_json(whole).encode()).digest()
 
 
 def full_record_json(unit: Unit) -> str:

@@ -1,8 +1,9 @@
 """Changes that wait: staged as whole records, seen as differences, committed together or dropped.
 
 Staging is the registry's own desk, one for all who work at it: nothing staged is in the register, in its audit trail
-or visible to a reader of units. Each change remembers the version of the record it was made from; at the commit every
-check is made again, and a record that was changed meanwhile is refused (`RecordChanged`), never overwritten.
+or visible to a reader of units. Each change remembers the version of the record it was made from; at the commit
+(`commit.py`) every check is made again, and a record that was changed meanwhile is refused (`RecordChanged`), never
+overwritten. Whole files are staged by `stage_many.py`.
 """
 
 from __future__ import annotations
@@ -11,97 +12,50 @@ import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Row, delete, func, select
 from sqlalchemy.orm import Session
 
 from tokenization_engine.errors import (
     NotInRegister,
+    Problem,
     RangeRefused,
     RecordChanged,
     RecordInvalid,
     StagingRefused,
 )
 from tokenization_engine.register.audit import Trail, canonical_json
-from tokenization_engine.register.checks import is_id, quoted
-from tokenization_engine.register.edits import Edits, find_record
-from tokenization_engine.register.intake import Intake, TooManyProblems, read_record
+from tokenization_engine.register.checks import RecordReader, is_id, quoted
+from tokenization_engine.register.differences import Action, Staged, Table
+from tokenization_engine.register.edits import find_record
+from tokenization_engine.register.intake import SERVERS_OWN, read_record
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit, new_id
 from tokenization_engine.register.records import record_version, whole_record
 from tokenization_engine.register.trail_model import StagedChange
 from tokenization_engine.register.vocabularies import current
+from tokenization_engine.register.vocabulary import Vocabulary
 
 MAX_STAGED = 100_000
 """Changes that may wait at a time."""
 
 _BLOCK_NAMES = frozenset({"series", "first", "last", "unitBlockStart", "unitBlockEnd", "unitCount"})
 _AT_ONCE = 500
-_COUNT_KEY = "staged_count"
-
-
-class Table(StrEnum):
-    """What is staged, by CAD Trust's names."""
-
-    PROJECTS = "Projects"
-    UNITS = "Units"
-
-    @property
-    def kind(self) -> type[Project | Unit]:
-        """The kind of record."""
-        return Project if self is Table.PROJECTS else Unit
-
-
-class Action(StrEnum):
-    """What becomes of the record."""
-
-    INSERT = "INSERT"
-    UPDATE = "UPDATE"
-    DELETE = "DELETE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Staged:
-    """One change that waits: the record as it was (None: new), and as it is to be.
-
-    `change` is empty for a deletion, one record, or several: the parts into which a unit is split.
-    """
+class Waiting:
+    """A change that waits, by its names alone."""
 
     id: int
     record_id: str
     table: Table
     action: Action
-    author: str
-    staged_timestamp: int
-    original: dict[str, Any] | None
-    change: tuple[dict[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One field that a change writes: its path in the record (`issuances[ID].endDate`), before and after."""
-
-    record_id: str
-    field: str
-    before: object
-    after: object
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Committed:
-    """What a commit wrote: changes by action, and the numbers of its entries in the audit trail (inclusive)."""
-
-    inserted: int
-    updated: int
-    deleted: int
-    first_entry: int
-    last_entry: int
 
 
 def stage_insert(session: Session, table: Table, raw: Mapping[str, Any]) -> Staged:
     """Stage a new record, with the ids it does not bring; raises RecordInvalid or StagingRefused."""
-    data = _with_ids(table, raw)
+    data = with_ids(table, raw)
     record_id = data[table.kind.id_name]
     if session.get(table.kind, record_id) is not None:
         raise StagingRefused(f"the register holds {table.kind.kind} {record_id} already: stage a change of it")
@@ -119,7 +73,7 @@ def stage_update(session: Session, table: Table, raw: Mapping[str, Any], *, vers
         raise StagingRefused(f"a change names its record: {table.kind.id_name} is {quoted(record_id)}, expected a UUID")
     waiting = _row(session, record_id)
     if waiting is not None and waiting.action == Action.INSERT:
-        data = _with_ids(table, raw)
+        data = with_ids(table, raw)
         _check_fields(session, table, [data])
         return _keep(session, table, Action.INSERT, record_id, [data])
     record = find_record(session, table.kind, record_id)
@@ -198,130 +152,52 @@ def count_staged(session: Session, *, table: Table | None = None) -> int:
     return int(session.scalar(query) or 0)
 
 
-def differences(staged: Staged) -> list[Difference]:
-    """What the change writes, field by field; what it leaves out and keeps is not among it."""
-    if not staged.change:
-        before = _flat(staged.original or {})
-        return [Difference(record_id=staged.record_id, field=k, before=v, after=None) for k, v in before.items()]
-    found = []
-    kind = staged.table.kind
-    for index, change in enumerate(staged.change):
-        is_new = staged.original is None or index > 0
-        original = {} if is_new else _kept_out(staged.original or {}, change, kind)
-        before, after = _flat(original), _flat(change)
-        record_id = staged.record_id if index == 0 else f"{staged.record_id} part {index + 1}"
-        for field in sorted(before.keys() | after.keys()):
-            if before.get(field) != after.get(field):
-                old, new = before.get(field), after.get(field)
-                found.append(Difference(record_id=record_id, field=field, before=old, after=new))
-    return found
-
-
 def drop(session: Session, record_ids: Sequence[str] | None = None) -> int:
     """Forget the changes of these records, or all; how many they were. Raises NotInRegister for a record without."""
     if record_ids is None:
         count = count_staged(session)
         session.execute(delete(StagedChange))
         return count
-    rows = _rows(session, record_ids)
-    for row in rows:
-        session.delete(row)
-    session.flush()
-    return len(rows)
+    waiting = chosen(session, record_ids)
+    forget(session, [one.id for one in waiting])
+    return len(waiting)
 
 
-def commit(session: Session, record_ids: Sequence[str] | None = None) -> Committed:
-    """Write the changes of these records, or all that wait, into the register: all of them, or none.
+def chosen(session: Session, record_ids: Sequence[str] | None = None) -> list[Waiting]:
+    """The changes of these records, or all that wait, in the order in which they were staged.
 
-    Author and comment are the session's. Raises StagingRefused if nothing waits, RecordChanged, RecordInvalid,
-    MoveRefused, StillReferred or another RegisterError; then the session must not commit, and everything waits on.
+    Raises NotInRegister for a record without one.
     """
-    rows = list(session.scalars(select(StagedChange).order_by(StagedChange.id)))
-    if record_ids is not None:
-        rows = _rows(session, record_ids)
-    if not rows:
-        raise StagingRefused("nothing is staged, so there is nothing to commit: stage changes first")
-    trail = Trail.of(session)
-    first_entry = trail.last_entry + 1
-    changes = [(_staged(row), row.base_hash) for row in rows]
-    with trail.doing("commit"):
-        problems = _apply(session, changes)
-    if problems:
-        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        raise RecordInvalid(problems, headline=f"nothing was committed, {count}")
-    for row in rows:
-        session.delete(row)
+    query = select(StagedChange.id, StagedChange.record_id, StagedChange.table, StagedChange.action)
+    if record_ids is None:
+        return [_waiting(*row) for row in session.execute(query.order_by(StagedChange.id))]
+    wanted = list(dict.fromkeys(record_ids))
+    found: list[Waiting] = []
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = wanted[start : start + _AT_ONCE]
+        found += [_waiting(*row) for row in session.execute(query.where(StagedChange.record_id.in_(some)))]
+    if missing := set(wanted) - {one.record_id for one in found}:
+        raise NotInRegister(f"no change of {min(missing)} is staged: list the staged changes to see what waits")
+    return sorted(found, key=lambda one: one.id)
+
+
+def read_chosen(session: Session, ids: Sequence[int]) -> list[tuple[Staged, bytes | None]]:
+    """The changes of these ids, in their order, each with the version of the record it was made from."""
+    found: dict[int, tuple[Staged, bytes | None]] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        query = select(*StagedChange.__table__.columns).where(StagedChange.id.in_(ids[start : start + _AT_ONCE]))
+        found |= {row.id: (_staged(row), row.base_hash) for row in session.execute(query)}
+    return [found[one] for one in ids]
+
+
+def forget(session: Session, ids: Sequence[int]) -> None:
+    """Take these changes off the desk."""
     session.flush()
-    trail.close(session)
-    counts = {action: sum(one.action is action for one, _ in changes) for action in Action}
-    return Committed(
-        inserted=counts[Action.INSERT],
-        updated=counts[Action.UPDATE],
-        deleted=counts[Action.DELETE],
-        first_entry=first_entry,
-        last_entry=trail.last_entry,
-    )
+    for start in range(0, len(ids), _AT_ONCE):
+        session.execute(delete(StagedChange).where(StagedChange.id.in_(ids[start : start + _AT_ONCE])))
 
 
-def _apply(session: Session, changes: Sequence[tuple[Staged, bytes | None]]) -> list[Any]:
-    """Units leave before projects change, and come after; what stands on nothing any more goes last."""
-    edits, intake = Edits(session), Intake(session)
-    chosen = _Chosen(session, changes)
-    for _, record in chosen.of(Table.UNITS, Action.DELETE):
-        edits.delete_unit(record)
-    for staged, _ in chosen.of(Table.PROJECTS, Action.INSERT):
-        intake.add_project(staged.change[0], _place(staged))
-    intake.flush()
-    for staged, record in chosen.of(Table.PROJECTS, Action.UPDATE):
-        edits.change_project(record, staged.change[0], _place(staged))
-    shrinking = sorted(chosen.of(Table.UNITS, Action.UPDATE), key=lambda pair: _growth(*pair))
-    for staged, record in shrinking:
-        edits.change_unit(record, staged.change, _place(staged))
-    try:
-        for staged, _ in chosen.of(Table.UNITS, Action.INSERT):
-            intake.add_unit(staged.change[0], _place(staged))
-        intake.finish()
-    except TooManyProblems:
-        pass  # they are told with the others
-    for _, record in chosen.of(Table.PROJECTS, Action.DELETE):
-        edits.delete_project(record)
-    problems = [*edits.problems, *intake.problems]
-    if not problems:
-        edits.finish()
-    return problems
-
-
-class _Chosen:
-    """The changes of one commit with their records, none of them changed since it was staged."""
-
-    def __init__(self, session: Session, changes: Sequence[tuple[Staged, bytes | None]]) -> None:
-        self._pairs: list[tuple[Staged, Any]] = []
-        for staged, base_hash in changes:
-            record: Project | Unit | None = None
-            if staged.action is not Action.INSERT:
-                record = cast(Project | Unit | None, session.get(staged.table.kind, staged.record_id))
-                if record is None or record_version(record) != base_hash:
-                    became = "deleted" if record is None else "changed"
-                    raise RecordChanged(
-                        f"{staged.table.kind.kind} {staged.record_id} was {became} since its change was staged by "
-                        f"{staged.author}: drop the change, look at the record, and stage it again"
-                    )
-            self._pairs.append((staged, record))
-
-    def of(self, table: Table, action: Action) -> list[tuple[Staged, Any]]:
-        return [(one, record) for one, record in self._pairs if one.table is table and one.action is action]
-
-
-def _growth(staged: Staged, unit: Unit) -> int:
-    count = staged.change[0].get("unitCount")
-    return (count if isinstance(count, int) else 0) - unit.unit_count
-
-
-def _place(staged: Staged) -> str:
-    return f"staged {staged.table.kind.kind} {staged.record_id}"
-
-
-def _with_ids(table: Table, raw: Mapping[str, Any]) -> dict[str, Any]:
+def with_ids(table: Table, raw: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a new record in which it and its parts have ids, so that other changes may refer to them."""
     data = deepcopy(dict(raw))
     if data.get(table.kind.id_name) in (None, ""):
@@ -337,19 +213,30 @@ def _with_ids(table: Table, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_fields(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Raise RecordInvalid for what can be seen of the record alone; the rest is for the commit."""
-    vocabulary, problems = current(session), []
+    vocabulary = current(session)
+    problems: list[Problem] = []
     for row in rows:
-        reader = read_record(vocabulary, table.kind, row, "")
-        reader.read_id(table.kind.id_name, row)
-        problems += reader.problems
-        for name, kind in (PROJECT_CHILDREN if table is Table.PROJECTS else {}).items():
-            parts = row.get(name)
-            for index, part in enumerate(parts if isinstance(parts, list) else []):
-                if isinstance(part, dict):
-                    own = {key: value for key, value in part.items() if key != "warehouseProjectId"}
-                    problems += read_record(vocabulary, kind, own, f"{name}[{index}]").problems
+        problems += [one for reader in read_whole(vocabulary, table, row).values() for one in reader.problems]
     if problems:
         raise RecordInvalid(problems, headline="the change is refused")
+
+
+def read_whole(
+    vocabulary: Vocabulary, table: Table, row: Mapping[str, Any], place: str = "", line: int | None = None
+) -> dict[tuple[str, int], RecordReader]:
+    """The record's own fields, under ("", 0), and those of each of its parts, under its list and index."""
+    reader = read_record(vocabulary, table.kind, row, place, line=line)
+    reader.read_id(table.kind.id_name, row)
+    readers = {("", 0): reader}
+    for name, kind in (PROJECT_CHILDREN if table is Table.PROJECTS else {}).items():
+        parts = row.get(name)
+        for index, part in enumerate(parts if isinstance(parts, list) else []):
+            if isinstance(part, dict):
+                own = {key: value for key, value in part.items() if key not in SERVERS_OWN}
+                where = f"{place}.{name}[{index}]" if place else f"{name}[{index}]"
+                part_line = getattr(part, "line", None) or line
+                readers[name, index] = read_record(vocabulary, kind, own, where, line=part_line)
+    return readers
 
 
 def _check_version(record: Project | Unit, version: bytes | None) -> None:
@@ -357,6 +244,12 @@ def _check_version(record: Project | Unit, version: bytes | None) -> None:
         raise RecordChanged(
             f"{record.kind} {record.id} was changed since it was read: read it again, and make the change anew"
         )
+
+
+def check_room(session: Session, more: int) -> None:
+    """Raise StagingRefused unless so many more changes may wait."""
+    if more and count_staged(session) + more > MAX_STAGED:
+        raise StagingRefused(f"no more than {MAX_STAGED} changes may wait: commit or drop some first")
 
 
 def _keep(
@@ -371,10 +264,7 @@ def _keep(
     trail = Trail.of(session)
     row = _row(session, record_id)
     if row is None:
-        waiting = session.info.get(_COUNT_KEY) or count_staged(session)
-        if waiting >= MAX_STAGED:
-            raise StagingRefused(f"{MAX_STAGED} changes wait already: commit or drop them first")
-        session.info[_COUNT_KEY] = waiting + 1
+        check_room(session, 1)
         row = StagedChange(record_id=record_id)
         session.add(row)
     row.table, row.action, row.author = table.value, action.value, trail.author
@@ -390,18 +280,11 @@ def _row(session: Session, record_id: str) -> StagedChange | None:
     return session.scalars(select(StagedChange).where(StagedChange.record_id == record_id)).one_or_none()
 
 
-def _rows(session: Session, record_ids: Sequence[str]) -> list[StagedChange]:
-    wanted = list(dict.fromkeys(record_ids))
-    rows: list[StagedChange] = []
-    for start in range(0, len(wanted), _AT_ONCE):
-        query = select(StagedChange).where(StagedChange.record_id.in_(wanted[start : start + _AT_ONCE]))
-        rows += session.scalars(query)
-    if missing := set(wanted) - {row.record_id for row in rows}:
-        raise NotInRegister(f"no change of {min(missing)} is staged: list the staged changes to see what waits")
-    return sorted(rows, key=lambda row: row.id)
+def _waiting(staged_id: int, record_id: str, table: str, action: str) -> Waiting:
+    return Waiting(id=staged_id, record_id=record_id, table=Table(table), action=Action(action))
 
 
-def _staged(row: StagedChange) -> Staged:
+def _staged(row: StagedChange | Row[Any]) -> Staged:
     return Staged(
         id=row.id,
         record_id=row.record_id,
@@ -412,25 +295,3 @@ def _staged(row: StagedChange) -> Staged:
         original=None if row.original is None else json.loads(row.original),
         change=tuple(json.loads(row.data)),
     )
-
-
-def _kept_out(original: Mapping[str, Any], change: Mapping[str, Any], kind: type[Project | Unit]) -> dict[str, Any]:
-    """The original without what a change may leave out and keep."""
-    ours = {one.name for one in kind.fields if one.is_ours}
-    kept = ours | {*PROJECT_CHILDREN, "labels", "issuanceId", "issuance", "serialNumberBlock"}
-    return {name: value for name, value in original.items() if name in change or name not in kept}
-
-
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    """The record's values by path; parts in a list are named by their id."""
-    flat: dict[str, object] = {}
-    for name, value in record.items():
-        if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-            for index, one in enumerate(value):
-                key = one.get("id", index) if isinstance(one, dict) else index
-                flat |= _flat(one, f"{prefix}{name}[{key}].") if isinstance(one, dict) else {f"{prefix}{name}": one}
-        elif isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        elif value not in (None, "", []):
-            flat[f"{prefix}{name}"] = value
-    return flat

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from chain.forms import Body, validated
 from tokenization_engine.api_keys import May
-from tokenization_engine.errors import Problem, RecordInvalid, RegisterError
-from tokenization_engine.register import staging
+from tokenization_engine.errors import Problem, RecordInvalid
 from tokenization_engine.register.audit import Trail
-from tokenization_engine.register.intake import MAX_PROBLEMS, Intake, TooManyProblems
-from tokenization_engine.register.staging import Table
-from tokenization_engine.register_api.bodies import check_no_claims, token_claims
+from tokenization_engine.register.differences import Table
+from tokenization_engine.register.intake import Intake, TooManyProblems
+from tokenization_engine.register.stage_many import Wanted, stage_many
+from tokenization_engine.register_api.bodies import token_claims
 from tokenization_engine.register_api.core import BATCH_LIMIT, Api, Call, Route
 from tokenization_engine.register_api.once import HEADER, Answer, write_once
 from tokenization_engine.register_api.schemas import NEW_PROJECT, NEW_UNIT, object_of
@@ -65,41 +65,20 @@ def _write(session: Session, wanted: _Batch) -> Answer:
 
 
 def _stage(session: Session, wanted: _Batch) -> Answer:
-    problems: list[Problem] = []
-    ids: list[str] = []
-    for place, table, row in _rows(wanted):
-        try:
-            with session.begin_nested():
-                ids.append(_stage_one(session, table, row))
-        except RecordInvalid as error:
-            problems += [Problem(reason=one.reason, field=one.field, record=_at(place, one)) for one in error.problems]
-        except RegisterError as error:
-            problems.append(Problem(reason=str(error), record=place))
-        if len(problems) >= MAX_PROBLEMS:
-            break
-    if problems:
-        raise _refused(problems)
-    return Answer(value={"is_staged": True, "record_count": len(ids), "staged_ids": ids[:1000]}, status=201)
+    try:
+        done = stage_many(session, _rows(wanted), check_new=token_claims)
+    except RecordInvalid as error:
+        raise _refused(list(error.problems)) from error
+    ids = [one.record_id for one in done.changes]
+    value = {"is_staged": True, "record_count": len(ids), "unchanged_count": done.unchanged_count}
+    return Answer(value={**value, "staged_ids": ids[:1000]}, status=201)
 
 
-def _stage_one(session: Session, table: Table, row: Mapping[str, Any]) -> str:
-    record_id = row.get(table.kind.id_name)
-    is_held = isinstance(record_id, str) and session.get(table.kind, record_id) is not None
-    if is_held:
-        return staging.stage_update(session, table, row).record_id
-    check_no_claims(table.kind, row)
-    return staging.stage_insert(session, table, row).record_id
-
-
-def _rows(wanted: _Batch) -> Iterator[tuple[str, Table, Mapping[str, Any]]]:
+def _rows(wanted: _Batch) -> Iterator[Wanted]:
     for index, row in enumerate(wanted.projects):
-        yield f"projects[{index}]", Table.PROJECTS, row
+        yield Wanted(table=Table.PROJECTS, raw=row, place=f"projects[{index}]")
     for index, row in enumerate(wanted.units):
-        yield f"units[{index}]", Table.UNITS, row
-
-
-def _at(place: str, problem: Problem) -> str:
-    return f"{place}.{problem.record}" if problem.record else place
+        yield Wanted(table=Table.UNITS, raw=row, place=f"units[{index}]")
 
 
 def _refused(problems: list[Problem]) -> RecordInvalid:

@@ -17,11 +17,12 @@ from chain.forms import Body, validated
 from tokenization_engine.api_keys import May
 from tokenization_engine.errors import StagingRefused
 from tokenization_engine.register import staging
+from tokenization_engine.register.commit import commit as commit_staged
+from tokenization_engine.register.differences import Action, Staged, Table
 from tokenization_engine.register.edits import find_record
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.organizations import find_home, set_home, set_metadata
 from tokenization_engine.register.records import whole_record
-from tokenization_engine.register.staging import Action, Table
 from tokenization_engine.register.trail_model import StagedChange
 from tokenization_engine.register_api.bodies import cadt_record, check_no_claims
 from tokenization_engine.register_api.core import Api, Call, Route, Style
@@ -180,13 +181,13 @@ async def commit(api: Api, call: Call) -> object:
             ids = [one for one in ids if one in of_table] if ids else sorted(of_table)
         if not staging.count_staged(session) or (table is not None and not ids):
             raise StagingRefused("Cant commit empty staging table")
-        staging.commit(session, ids or None)
+        commit_staged(session, ids or None)
 
     await api.write(call, change, comment=comment or None)
     return {"message": "Staging Table committed to full node", "success": True}
 
 
-def _staged(session: Session, record_id: str) -> staging.Staged:
+def _staged(session: Session, record_id: str) -> Staged:
     found = staging.find_staged(session, record_id)
     if found is None:
         raise StagingRefused(f"no change of {record_id} is staged: list the staged changes to see what waits")

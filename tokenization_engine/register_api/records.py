@@ -22,11 +22,12 @@ from tokenization_engine.api_keys import May
 from tokenization_engine.errors import RecordChanged, StagingRefused, VersionMissing, VersionPassed
 from tokenization_engine.register import staging
 from tokenization_engine.register.audit import Change
+from tokenization_engine.register.commit import commit
+from tokenization_engine.register.differences import Table
 from tokenization_engine.register.edits import find_record
 from tokenization_engine.register.history import field_changes, project_history, unit_history
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.records import record_version, whole_record
-from tokenization_engine.register.staging import Table
 from tokenization_engine.register_api.bodies import check_no_claims
 from tokenization_engine.register_api.core import Api, Call, Handle, Route, json_answer
 from tokenization_engine.register_api.once import HEADER, Answer, write_once
@@ -93,7 +94,7 @@ def _remove(table: Table) -> Handle:
         _check_nothing_waits(session, record_id)
         with _versions():
             staging.stage_delete(session, table, record_id, version=version)
-        staging.commit(session, [record_id])
+        commit(session, [record_id])
         return Answer(value={"deleted": record_id})
 
     async def handle(api: Api, call: Call) -> object:
@@ -114,7 +115,7 @@ async def split(api: Api, call: Call) -> object:
         block = whole.block
         with _versions():
             staging.stage_split(session, record_id, wanted.parts, version=version)
-        staging.commit(session, [record_id])
+        commit(session, [record_id])
         session.expire_all()
         parts = select(Unit).where(Unit.series == block.series, Unit.first >= block.first, Unit.last <= block.last)
         return Answer(value={"units": [whole_record(unit) for unit in session.scalars(parts.order_by(Unit.first))]})
@@ -150,7 +151,7 @@ def _shown(session: Session, table: Table, record_id: str) -> tuple[Mapping[str,
 
 
 def _committed(session: Session, table: Table, record_id: str, *, status: int = 200) -> Answer:
-    staging.commit(session, [record_id])
+    commit(session, [record_id])
     session.expire_all()
     value, tag = _shown(session, table, record_id)
     headers = {"ETag": tag}

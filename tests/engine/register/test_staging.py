@@ -30,16 +30,14 @@ from tokenization_engine.errors import (
 )
 from tokenization_engine.register.audit import changes
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
+from tokenization_engine.register.commit import commit
+from tokenization_engine.register.differences import Action, Table, differences
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.model import Issuance, Project, Unit
 from tokenization_engine.register.queries import find_project, list_units
 from tokenization_engine.register.records import record_version, whole_record
 from tokenization_engine.register.staging import (
-    Action,
-    Table,
-    commit,
     count_staged,
-    differences,
     drop,
     stage_delete,
     stage_insert,
