@@ -8,18 +8,17 @@ says, leaves the database as it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Table, delete, func, inspect, select, text
+from sqlalchemy import Column, Connection, Integer, Table, delete, func, inspect, select, text
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from chain.database import bring_up_to_date, built_database, schema_of, version_table
 from chain.errors import StoreTooNew
-from tokenization_engine.backup.form import Manifest, Reader, TablePart, check, reading_backup
-from tokenization_engine.backup.tables import is_kept, readers, reflected, table_names
+from tokenization_engine.backup.form import AT_ONCE, Manifest, Reader, Rows, TablePart, check, reading_backup
+from tokenization_engine.backup.tables import is_exact, is_kept, reflected, table_names, values_read
 from tokenization_engine.errors import BackupInvalid, RestoreRefused
 from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import RECORD_KINDS, table_of
@@ -27,9 +26,6 @@ from tokenization_engine.register.store import MIGRATIONS
 from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.verify import Proof, verify
 from tokenization_engine.store import JobRow
-
-AT_ONCE = 1000
-"""Rows held at a time."""
 
 STATE = RegisterState.__tablename__
 
@@ -108,29 +104,39 @@ def _fill(
     progress: Callable[[int], None],
 ) -> None:
     done = 0
-    for part, table in tables:
-        if part.name == STATE:
-            connection.execute(delete(table))  # the row that the schema begins with
-        with Session(bind=connection) as session:
+    with Session(bind=connection) as session:
+        for part, table in tables:
+            if part.name == STATE:
+                session.execute(delete(table))  # the row that the schema begins with
             for rows in _read_rows(reader, part, table):
                 insert_rows(session, table, rows)
                 done += len(rows)
                 progress(done)
-        _follow_numbers(connection, table)
+            session.execute(select(1))  # waits for rows on their way, and tells what the database says of them
+            _follow_numbers(connection, table)
     reader.finish()
 
 
 def _read_rows(reader: Reader, part: TablePart, table: Table) -> Iterator[list[dict[str, Any]]]:
-    reads = list(zip(part.columns, readers([table.c[name] for name in part.columns]), strict=True))
-    lines = enumerate(reader.rows(part), 1)
-    while some := list(islice(lines, AT_ONCE)):
-        rows = []
-        for number, line in some:
-            try:
-                rows.append({name: read(value) for (name, read), value in zip(reads, line, strict=True)})
-            except (TypeError, ValueError) as error:
-                raise reader.broken(f"row {number} of {part.name} holds a wrong value ({error})") from error
-        yield rows
+    columns = [table.c[name] for name in part.columns]
+    done = 0
+    for rows in reader.rows(part, is_exact=is_exact(table)):
+        try:
+            values = values_read(columns, rows)
+        except (TypeError, ValueError):
+            raise _wrong_value(reader, part, columns, rows, done) from None
+        yield [dict(zip(part.columns, row, strict=True)) for row in values]
+        done += len(rows)
+
+
+def _wrong_value(reader: Reader, part: TablePart, columns: list[Column[Any]], rows: Rows, done: int) -> BackupInvalid:
+    """The error that names the first row with a value that its column does not take."""
+    for number, row in enumerate(rows, done + 1):
+        try:
+            values_read(columns, [row])
+        except (TypeError, ValueError) as error:
+            return reader.broken(f"row {number} of {part.name} holds a wrong value ({error})")
+    raise AssertionError("the rows together held a wrong value, and none of them alone")
 
 
 def _follow_numbers(connection: Connection, table: Table) -> None:

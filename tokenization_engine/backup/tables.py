@@ -6,8 +6,9 @@ no longer describe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from types import NoneType
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, Connection, Date, Integer, LargeBinary, MetaData, String, Table
@@ -35,74 +36,70 @@ def reflected(connection: Connection, names: Sequence[str]) -> list[Table]:
     return [found.tables[name] for name in names]
 
 
-def writers(table: Table) -> list[Callable[[Any], object]]:
-    """How a value of each column is written."""
-    return [_written(column) for column in table.columns]
+def is_exact(table: Table) -> bool:
+    """Whether rows of the table may hold numbers of any size."""
+    return any(isinstance(column.type, JSON) for column in table.columns)
 
 
-def readers(columns: Sequence[Column[Any]]) -> list[Callable[[Any], object]]:
-    """How a value of each column is read; each raises ValueError or TypeError for one of another kind."""
-    return [_read(column) for column in columns]
+def values_read(columns: Sequence[Column[Any]], rows: Sequence[Sequence[object]]) -> list[tuple[Any, ...]]:
+    """The rows as the columns take them, column by column: a look at each value alone would take most of a restore.
+
+    Raises ValueError or TypeError for a value of another kind.
+    """
+    turned = zip(columns, zip(*rows, strict=True), strict=True)
+    return list(zip(*(_READ[_kind(column)](values) for column, values in turned), strict=True))
 
 
-def _written(column: Column[Any]) -> Callable[[Any], object]:
-    match column.type:
-        case LargeBinary():
-            return lambda value: None if value is None else bytes(value).hex()
-        case Date():
-            return lambda value: None if value is None else value.isoformat()
-        case JSON() | Boolean() | Integer() | String():
-            return lambda value: value
+def _kind(column: Column[Any]) -> type:
+    for kind in _READ:
+        if isinstance(column.type, kind):
+            return kind
     raise TypeError(f"column {column.name} of {column.table.name} has a type that no backup holds: {column.type!r}")
 
 
-def _read(column: Column[Any]) -> Callable[[Any], object]:
-    match column.type:
-        case LargeBinary():
-            read: Callable[[Any], object] = _bytes
-        case Date():
-            read = _date
-        case JSON():
-            read = _same
-        case Boolean():
-            read = _truth
-        case Integer():
-            read = _whole
-        case _:
-            read = _text
-    return lambda value: None if value is None else read(value)
+def _same(values: Sequence[object]) -> Sequence[object]:
+    return values
 
 
-def _same(value: object) -> object:
-    return value
+def _bytes(values: Sequence[Any]) -> Sequence[bytes | None]:
+    _expect(values, str, "bytes in hex")
+    return [None if value is None else bytes.fromhex(value) for value in values]
 
 
-def _bytes(value: object) -> bytes:
-    if not isinstance(value, str):
-        raise TypeError("expected bytes in hex")
-    return bytes.fromhex(value)
+def _dates(values: Sequence[Any]) -> Sequence[date | None]:
+    _expect(values, str, "a date")
+    return [None if value is None else date.fromisoformat(value) for value in values]
 
 
-def _date(value: object) -> date:
-    if not isinstance(value, str):
-        raise TypeError("expected a date")
-    return date.fromisoformat(value)
+def _truths(values: Sequence[Any]) -> Sequence[bool | None]:
+    _expect(values, bool, "true or false")
+    return values
 
 
-def _truth(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError("expected true or false")
-    return value
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not _LOWEST <= value <= _HIGHEST:
+def _wholes(values: Sequence[Any]) -> Sequence[int | None]:
+    _expect(values, int, "a whole number of 64 bits")
+    given = [value for value in values if value is not None]
+    if given and not _LOWEST <= min(given) <= max(given) <= _HIGHEST:
         raise ValueError("expected a whole number of 64 bits")
-    return value
+    return values
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("expected a text")
-    value.encode()  # a lone surrogate has no place in any database; its error is a ValueError
-    return value
+def _texts(values: Sequence[Any]) -> Sequence[str | None]:
+    _expect(values, str, "a text")
+    "".join(value for value in values if value is not None).encode()  # half a character is a ValueError
+    return values
+
+
+def _expect(values: Sequence[object], kind: type, what: str) -> None:
+    if not {type(value) for value in values} <= {kind, NoneType}:
+        raise TypeError(f"expected {what}")
+
+
+_READ: Mapping[type, Callable[[Sequence[Any]], Sequence[Any]]] = {
+    LargeBinary: _bytes,
+    Date: _dates,
+    JSON: _same,
+    Boolean: _truths,
+    Integer: _wholes,
+    String: _texts,
+}

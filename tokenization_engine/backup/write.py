@@ -19,14 +19,11 @@ from uuid import uuid4
 from sqlalchemy import Connection, Table, func, select
 
 from chain.database import schema_of
-from tokenization_engine.backup.form import Manifest, TablePart, Writer, check
-from tokenization_engine.backup.tables import reflected, table_names, writers
+from tokenization_engine.backup.form import AT_ONCE, Manifest, TablePart, Writer, check
+from tokenization_engine.backup.tables import reflected, table_names
 from tokenization_engine.errors import BackupInvalid, TrailBroken
 from tokenization_engine.register.store import MIGRATIONS, Register, wall_clock
 from tokenization_engine.register.verify import Proof, verify
-
-AT_ONCE = 1000
-"""Rows held at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +76,9 @@ def _write(connection: Connection, sink: IO[bytes], proof: Proof, progress: Call
     writer = Writer(sink, manifest)
     done = 0
     for each in tables:
-        written = writers(each)
         rows = select(each).order_by(*each.primary_key.columns).execution_options(yield_per=AT_ONCE)
         for some in connection.execute(rows).partitions():
-            writer.rows([[write(value) for write, value in zip(written, row, strict=True)] for row in some])
+            writer.rows(some)
             done += len(some)
             progress(done)
     writer.close()
