@@ -9,7 +9,8 @@ import click
 
 from chain.console import Output, output_option, working
 from tokenization_engine.cadt import link
-from tokenization_engine.cadt.publish import home_of, look
+from tokenization_engine.cadt.look import look
+from tokenization_engine.cadt.publish import Wish, home_of
 from tokenization_engine.cadt.source import staged
 from tokenization_engine.cli_register import engine_settings
 from tokenization_engine.errors import CadtDiffers
@@ -48,13 +49,16 @@ def cadt_pull(out: Output) -> None:
 
 
 @cadt.command("publish")
+@click.option("--all", "is_all", is_flag=True, help="Compare everything, not only what was written since last time.")
 @click.option("--with-staged", is_flag=True, help="Commit what others staged on the server along with ours.")
+@click.option("--take-over", is_flag=True, help="Publish from this database from now on, and no more from another.")
 @output_option
-def cadt_publish(out: Output, with_staged: bool) -> None:
+def cadt_publish(out: Output, *, is_all: bool, with_staged: bool, take_over: bool) -> None:
     """Bring CADT to what the chain did with the units: tokenized, retired, taken back. Goes on where it was stopped."""
+    wish = Wish(is_all=is_all or None, with_staged=with_staged, take_over=take_over)
 
     async def go(settings: EngineSettings, register: Register) -> Any:
-        return await link.publish_now(settings, register, with_staged=with_staged)
+        return await link.publish_now(settings, register, wish)
 
     with working("publishing"):
         done = _with_register(go)
@@ -76,7 +80,7 @@ def cadt_publish(out: Output, with_staged: bool) -> None:
 @cadt.command("status")
 @output_option
 def cadt_status(out: Output) -> None:
-    """What `publish` would do on the server, and what waits there; nothing is written."""
+    """Compare everything: what `publish --all` would do on the server, and what waits there; nothing is written."""
 
     async def go(settings: EngineSettings, register: Register) -> dict[str, Any]:
         async with link.linked(settings) as client:

@@ -6,21 +6,15 @@ when it is deep enough. What is not signed waits for the admin's `resume`.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from dataclasses import dataclass, field
 
-from chain.errors import ChainError
 from chain.pulse import Pulse
 from tokenization_engine import work
 from tokenization_engine.cadt.follow import CadtFollower
 from tokenization_engine.desk import Lookout
-from tokenization_engine.errors import EngineError, NoRegistry
+from tokenization_engine.errors import NoRegistry
+from tokenization_engine.looking import keep_looking
 from tokenization_engine.registry import RegistryState
-
-MAX_PAUSE_SECONDS = 300.0
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,18 +43,4 @@ class EngineService:
     async def run(self) -> None:
         """Look until cancelled; after a failure the pause grows."""
         usual = self.lookout.settings.poll_seconds
-        pause = usual
-        while True:
-            try:
-                await self.look()
-                pause = usual
-            except (ChainError, EngineError) as error:
-                if self.pulse.problem != str(error):
-                    log.warning("%s", error)
-                self.pulse.stumbled(error, str(error))
-                pause = min(2 * pause, max(MAX_PAUSE_SECONDS, usual))
-            except Exception as error:  # the outermost loop of the daemon: log it, and go on looking
-                log.exception("unexpected failure while settling the journal")
-                self.pulse.stumbled(error, f"a fault of the program ({type(error).__name__}): see its log")
-                pause = max(MAX_PAUSE_SECONDS, usual)
-            await asyncio.sleep(pause)
+        await keep_looking(self.look, self.pulse, usual=usual, doing="settling the journal")

@@ -38,6 +38,7 @@ class Local:
     owner: str | None
     reason: str | None
     label_ids: tuple[str, ...] = ()
+    issuance_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

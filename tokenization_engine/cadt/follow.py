@@ -1,27 +1,29 @@
-"""The daemon's part: whenever the register changed, CADT is brought to say the same, and once in a while anyhow."""
+"""The daemon's part: whenever the register changed, CADT is brought to say the same, and once a day all of it is
+compared.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
-
-from chain.errors import ChainError
 from chain.health import Finding
 from chain.pulse import Pulse
+from tokenization_engine.cadt.compare import Conflict
 from tokenization_engine.cadt.link import publish_now
-from tokenization_engine.errors import CadtDiffers, EngineError
+from tokenization_engine.cadt.progress import read_progress
+from tokenization_engine.cadt.publish import Wish
+from tokenization_engine.errors import CadtDiffers
+from tokenization_engine.looking import keep_looking
 from tokenization_engine.register.store import Register
-from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.settings import EngineSettings
 
-RECHECK_SECONDS = 3600.0
-"""Longest time between two comparisons with a server, which other programs write as well."""
+COMPARE_SECONDS = 86_400.0
+"""Longest time between two comparisons of everything with a server, which other programs write as well."""
 
-MAX_PAUSE_SECONDS = 300.0
+AGAIN_SECONDS = 3600.0
+"""Time between two comparisons of everything while something does not fit together, for people to settle."""
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +35,35 @@ class CadtFollower:
     register: Register
     settings: EngineSettings
     pulse: Pulse = field(default_factory=Pulse)
-    _published_entry: int = -1
-    _published_at: float = 0.0
+    _tried_entry: int = -1
+    _compared_at: float | None = None
+    _conflicts: list[Conflict] = field(default_factory=list)
+    """What did not fit together when everything was compared last, and in publications since."""
 
     async def look(self) -> None:
-        """One look: publish, if the register changed since the last time or that is long ago; raises EngineError."""
-        with self.register.reading() as session:
-            last_entry = session.scalars(select(RegisterState.last_entry)).one()
-        is_old = time.monotonic() - self._published_at > RECHECK_SECONDS
-        if last_entry == self._published_entry and not is_old:
-            return
-        done = await publish_now(self.settings, self.register)
+        """One look: publish, if the register changed since the last publication, or all was compared long ago.
+
+        Raises CadtDiffers for conflicts until they are settled, and EngineError for what else stops a publication.
+        """
+        progress = read_progress(self.register)
+        is_new = progress.last_entry != self._tried_entry and not progress.is_up_to_date
+        is_all = not progress.is_compared(COMPARE_SECONDS) and self._is_long_since()
+        if is_new or is_all:
+            await self._publish(progress.last_entry, is_all=is_all)
+        if self._conflicts:
+            more = f", and {len(self._conflicts) - 1} more" if len(self._conflicts) > 1 else ""
+            raise CadtDiffers(f"CADT and the chain do not fit together: {self._conflicts[0].reason}{more}")
+        self.pulse.looked()
+
+    def _is_long_since(self) -> bool:
+        return self._compared_at is None or time.monotonic() - self._compared_at > AGAIN_SECONDS
+
+    async def _publish(self, last_entry: int, *, is_all: bool) -> None:
+        done = await publish_now(self.settings, self.register, Wish(is_all=is_all))
+        self._tried_entry = last_entry
+        self._compared_at = time.monotonic() if is_all else self._compared_at
+        left = [one for one in self._conflicts if not is_all and one not in done.conflicts]
+        self._conflicts = [*done.conflicts, *left]
         if done.is_change:
             log.info(
                 "published to CADT: %d units split, %d written, %d metadata keys",
@@ -51,30 +71,10 @@ class CadtFollower:
                 done.units_written,
                 done.metadata_written,
             )
-        self._published_entry, self._published_at = last_entry, time.monotonic()
-        if done.conflicts:
-            more = f", and {len(done.conflicts) - 1} more" if len(done.conflicts) > 1 else ""
-            raise CadtDiffers(f"CADT and the chain do not fit together: {done.conflicts[0].reason}{more}")
-        self.pulse.looked()
 
     async def run(self) -> None:
-        """Look until cancelled; after a failure the pause grows."""
-        usual = self.settings.poll_seconds
-        pause = usual
-        while True:
-            try:
-                await self.look()
-                pause = usual
-            except (ChainError, EngineError) as error:
-                if self.pulse.problem != str(error):
-                    log.warning("%s", error)
-                self.pulse.stumbled(error, str(error))
-                pause = min(2 * pause, max(MAX_PAUSE_SECONDS, usual))
-            except Exception as error:  # the outermost loop of this part: log it, and go on looking
-                log.exception("unexpected failure while publishing to CADT")
-                self.pulse.stumbled(error, f"a fault of the program ({type(error).__name__}): see its log")
-                pause = max(MAX_PAUSE_SECONDS, usual)
-            await asyncio.sleep(pause)
+        """Look until cancelled; after a failure, conflicts among them, the pause grows."""
+        await keep_looking(self.look, self.pulse, usual=self.settings.poll_seconds, doing="publishing to CADT")
 
     def check(self) -> Finding:
         """How the last publication ended, for `/healthz`."""

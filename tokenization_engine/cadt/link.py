@@ -12,7 +12,7 @@ from chain.config import resolved
 from chain.door import CREDENTIALS_VARIABLE
 from chain.errors import SettingsError
 from tokenization_engine.cadt.client import CadtClient, opened_client
-from tokenization_engine.cadt.publish import Published, publish
+from tokenization_engine.cadt.publish import Published, Wish, publish
 from tokenization_engine.cadt.pull import pull
 from tokenization_engine.cadt.pulled import Pulled
 from tokenization_engine.cadt.staging import Pace
@@ -41,10 +41,10 @@ async def pull_now(settings: EngineSettings, register: Register) -> Pulled:
         return await pull(register, client, author=settings.writer)
 
 
-async def publish_now(settings: EngineSettings, register: Register, *, with_staged: bool = False) -> Published:
+async def publish_now(settings: EngineSettings, register: Register, wish: Wish | None = None) -> Published:
     """Bring the server to what the chain did; raises CadtError."""
     async with linked(settings) as client:
-        return await publish(register, client, author=settings.writer, pace=pace_of(settings), with_staged=with_staged)
+        return await publish(register, client, author=settings.writer, pace=pace_of(settings), wish=wish)
 
 
 def pace_of(settings: EngineSettings) -> Pace:

@@ -1,10 +1,13 @@
-"""The register's side of the comparison: units that are or were tokens, and what stands beside them."""
+"""The register's side of the comparison: units that are or were tokens, and what stands beside them.
+
+All of them are read at once for a comparison of everything; for some, those are read, and the others when they are met.
+"""
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
@@ -17,23 +20,22 @@ from tokenization_engine.register.store import Register
 from tokenization_engine.register.trail_model import AuditEntry, ChainEventApplied
 from tokenization_engine.register.units import overlapping_units
 
+_AT_ONCE = 500
+
 
 class Locals:
     """The register's tokens by serial, as of one moment."""
 
-    def __init__(self, register: Register) -> None:
-        """Read every unit that is or was a token."""
-        query = (
-            select(Unit)
-            .where(Unit.asset_id.is_not(None))
-            .options(selectinload(Unit.label_units))
-            .order_by(Unit.series, Unit.first)
-        )
+    def __init__(self, register: Register, ids: Sequence[str] | None = None) -> None:
+        """Read every unit that is or was a token, or those of these ids."""
+        query = select(Unit).where(Unit.asset_id.is_not(None)).options(selectinload(Unit.label_units))
         self._register = register
+        self._has_all = ids is None
         self._tokens: dict[str, list[Local]] = {}
         with register.reading() as session:
-            for unit in session.scalars(query):
-                self._tokens.setdefault(unit.series, []).append(_local(unit))
+            for part in [query] if ids is None else [query.where(Unit.id.in_(some)) for some in _some_at_once(ids)]:
+                for unit in session.scalars(part.order_by(Unit.series, Unit.first)):
+                    self._tokens.setdefault(unit.series, []).append(_local(unit))
         self._firsts = {series: [one.block.first for one in found] for series, found in self._tokens.items()}
 
     @property
@@ -43,6 +45,10 @@ class Locals:
 
     def meeting(self, block: UnitBlock) -> list[Local]:
         """The register's units that share serials with the block, in order; none if no token is among them."""
+        if not self._has_all:
+            with self._register.reading() as session:
+                beside = [_local(unit) for unit in overlapping_units(session, block)]
+            return beside if any(local.asset_id is not None for local in beside) else []
         found = self._tokens.get(block.series, [])
         begin = max(0, bisect_right(self._firsts.get(block.series, []), block.first) - 1)
         met = []
@@ -83,6 +89,10 @@ class Locals:
             return session.scalar(query)
 
 
+def _some_at_once(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
+
+
 def _shared(one: UnitBlock, other: UnitBlock) -> int:
     return min(one.last, other.last) - max(one.first, other.first) + 1
 
@@ -97,4 +107,5 @@ def _local(unit: Unit) -> Local:
         owner=unit.unit_owner,
         reason=unit.unit_status_reason,
         label_ids=tuple(unit.label_ids),
+        issuance_id=unit.issuance_id,
     )

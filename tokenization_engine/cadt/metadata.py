@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from chia.types.blockchain_format.program import Program
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from puzzles.fields import read_fields
@@ -34,18 +34,32 @@ _CHUNK = BODY_LIMIT - 10_000
 _CANNOT = "getting metadata"
 """What a server says of an organization that has none yet."""
 
+_AT_ONCE = 500
+
 _SYNC_EVERY = 10
 """Looks between two requests to the server to read its organizations again."""
 
 
-def token_values(session: Session, home: Home) -> dict[str, str]:
-    """The data of each token that this engine issued and registered, as JSON text, by asset id."""
+def token_values(session: Session, home: Home, unit_ids: Sequence[str] | None = None) -> dict[str, str]:
+    """The data of each token that this engine issued and registered, or of those of these units, as JSON text, by
+    asset id.
+    """
+    if unit_ids is not None:
+        found: dict[str, str] = {}
+        for start in range(0, len(unit_ids), _AT_ONCE):
+            found |= _values(session, home, Unit.id.in_(unit_ids[start : start + _AT_ONCE]))
+        return found
+    return _values(session, home)
+
+
+def _values(session: Session, home: Home, *which: ColumnElement[bool]) -> dict[str, str]:
     query = (
         select(IssueRow, JobRow.registry_id, Unit, Issuance.warehouse_project_id)
         .join(JobRow, JobRow.id == IssueRow.job_id)
         .join(Unit, Unit.id == IssueRow.unit_id)
         .join(Issuance, Issuance.id == Unit.issuance_id)
         .where(JobRow.kind == Kind.ISSUE, JobRow.state == State.REGISTERED, Unit.asset_id == IssueRow.asset_id)
+        .where(*which)
     )
     found = {}
     for issue, registry_id, unit, project_id in session.execute(query):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -55,16 +55,23 @@ def read_progress(register: Register) -> Progress:
         return _progress(row, last_entry)
 
 
-def note_progress(register: Register, entry: int, *, is_all: bool) -> None:
-    """Note that the server says what the register said at that entry; of everything, or of what had changed."""
+def note_progress(register: Register, entry: int, *, is_all: bool, is_clear: bool) -> None:
+    """Note that the server was brought to what the register said at that entry: all of it, or what had changed.
+
+    `is_clear` says whether nothing was left over. What is left over of changes is looked at again; what is left over of
+    everything is found again by comparing everything.
+    """
     with register.writing("cadt") as session:
         row = session.get(CadtPublication, _ROW)
-        if row is not None:
+        if row is None:
+            return
+        if is_all or is_clear:
             row.published_entry = entry
-            row.compared_timestamp = int(time.time()) if is_all else row.compared_timestamp
+        if is_all:
+            row.compared_timestamp = int(time.time()) if is_clear else None
 
 
-def changed_tokens(session: Session, since: int) -> Collection[str]:
+def changed_tokens(session: Session, since: int) -> Sequence[str]:
     """Ids of the units that are or were tokens and were written after that entry, in the order of their serials."""
     written = select(AuditEntry.record_id).where(AuditEntry.sequence > since, AuditEntry.kind == Unit.kind)
     query = select(Unit.id).where(Unit.asset_id.is_not(None), Unit.id.in_(written)).order_by(Unit.series, Unit.first)

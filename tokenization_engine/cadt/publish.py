@@ -3,6 +3,7 @@
 The order guarded here: a token's data first, then the unit that names it; a unit is split before its parts are written;
 and the height to which retirements are booked last, when nothing is left to do. After each commit CADT is read again,
 so a stop between any two requests loses nothing and does nothing twice: the next run sees what is there, and goes on.
+Looked at are the units that the register wrote since the last publication that came to its end, or all of them.
 """
 
 from __future__ import annotations
@@ -10,22 +11,22 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 
-from puzzles.errors import SerialError
-from puzzles.units import UnitBlock
 from tokenization_engine.cadt import source
 from tokenization_engine.cadt.client import CadtClient
-from tokenization_engine.cadt.compare import OUR_FIELDS, Change, Conflict, Local, Split, Step, changed, compare
+from tokenization_engine.cadt.compare import OUR_FIELDS, Change, Conflict, Local, Split, Step, changed
 from tokenization_engine.cadt.locals import Locals
+from tokenization_engine.cadt.look import look, look_at
 from tokenization_engine.cadt.metadata import height_value, publish_values, shown_values, token_values
-from tokenization_engine.cadt.serials import read_serials, show_serials
+from tokenization_engine.cadt.progress import changed_tokens, note_progress, read_progress
 from tokenization_engine.cadt.shapes import CadtUnit, label_body
 from tokenization_engine.cadt.staging import Pace, Stage, StagedUnit, blocks_of, original_unit, untouched
+from tokenization_engine.cadt.turn import claim, turn
 from tokenization_engine.errors import CadtDiffers, CadtDown
 from tokenization_engine.register.lifecycle import RETIRED
 from tokenization_engine.register.model import Label, Organization
@@ -50,35 +51,50 @@ class Published:
     conflicts: list[Conflict] = field(default_factory=list)
 
     @property
+    def count(self) -> int:
+        """What was written, in all."""
+        return self.units_split + self.units_written + self.metadata_written
+
+    @property
     def is_change(self) -> bool:
         """Whether anything was written."""
-        return bool(self.units_split or self.units_written or self.metadata_written)
+        return self.count > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """CADT against the register at one moment."""
+class Wish:
+    """How a publication is to go beyond the usual."""
 
-    steps: tuple[Step, ...]
-    conflicts: tuple[Conflict, ...]
+    with_staged: bool = False
+    """Whether what others staged on the server is committed along with ours."""
+    is_all: bool | None = None
+    """Whether everything is compared, not only what the register wrote since the last publication; None: if that was
+    never done, or left something over.
+    """
+    take_over: bool = False
+    """Whether this database is from now on the one that publishes to the organization."""
 
 
 async def publish(
-    register: Register, client: CadtClient, *, author: str, pace: Pace, with_staged: bool = False
+    register: Register, client: CadtClient, *, author: str, pace: Pace, wish: Wish | None = None
 ) -> Published:
     """Bring CADT to what the register says of its tokens.
 
-    A server that does not answer, or is busy, is given `pace.wait_seconds` in all to be so no more; then CadtDown is
-    raised, and the next call goes on. Raises CadtStaged if somebody else's changes wait there, CadtDiffers if the
-    server is not the one that this register was pulled from, or another CadtError.
+    A server that does not answer, or is busy, is given `pace.wait_seconds` in all to be so no more, counted from the
+    last change that came through; then CadtDown is raised, and the next call goes on. Raises CadtStaged if somebody
+    else's changes wait there, CadtDiffers if the server is not the one that this register was pulled from or another
+    database publishes to it, or another CadtError.
     """
     done = Published()
-    deadline = time.monotonic() + pace.wait_seconds
+    before, deadline = done.count, time.monotonic() + pace.wait_seconds
     while True:
         try:
-            await _Publication(register, client, author, pace, done, with_staged=with_staged).run()
+            with turn(register):
+                await _Publication(register, client, author, pace, done, wish=wish or Wish()).run()
             return done
         except CadtDown:
+            if done.count != before:
+                before, deadline = done.count, time.monotonic() + pace.wait_seconds
             if time.monotonic() + pace.poll_seconds > deadline:
                 raise
             await asyncio.sleep(pace.poll_seconds)
@@ -99,95 +115,79 @@ async def home_of(register: Register, client: CadtClient) -> source.Home:
     return home
 
 
-async def look(register: Register, client: CadtClient, home: source.Home) -> Look:
-    """What there is to do on the server, and what does not fit together."""
-    steps: list[Step] = []
-    conflicts: list[Conflict] = []
-    locals_ = Locals(register)
-    missing = _Missing(locals_)
-    async for page in source.units(client, home):
-        for row in page:
-            unit = _readable(row)
-            met = locals_.meeting(unit.block) if unit is not None else []
-            if unit is None or not met:
-                continue
-            missing.seen(unit.block)
-            found = compare(unit, met, locals_.was_taken_back)
-            if isinstance(found, Conflict):
-                conflicts.append(found)
-            elif found is not None:
-                steps.append(found)
-    return Look(steps=tuple(steps), conflicts=(*conflicts, *missing.conflicts()))
-
-
-class _Missing:
-    """Which tokens CADT has no unit for, or more than one."""
-
-    def __init__(self, locals_: Locals) -> None:
-        self._left = {local.id: local.block.unit_count for local in locals_.tokens}
-        self._tokens = {local.id: local for local in locals_.tokens}
-        self._locals = locals_
-
-    def seen(self, block: UnitBlock) -> None:
-        for local in self._locals.meeting(block):
-            if local.id in self._left:
-                shared = min(local.block.last, block.last) - max(local.block.first, block.first) + 1
-                self._left[local.id] -= shared
-
-    def conflicts(self) -> list[Conflict]:
-        return [_unlike(self._tokens[unit_id], left) for unit_id, left in self._left.items() if left]
-
-
-def _unlike(local: Local, left: int) -> Conflict:
-    how = f"no unit for {left} of" if left > 0 else "more than one unit for some of"
-    return Conflict(unit_id=local.id, reason=f"CADT has {how} {show_serials(local.block)}, token {local.asset_id}")
-
-
 class _Publication:
     """One attempt, from the first question to the last answer."""
 
     def __init__(
-        self, register: Register, client: CadtClient, author: str, pace: Pace, done: Published, *, with_staged: bool
+        self, register: Register, client: CadtClient, author: str, pace: Pace, done: Published, *, wish: Wish
     ) -> None:
-        self._register, self._client, self._pace, self._done = register, client, pace, done
-        self._stage = Stage(client, pace, self._is_ours, author=author, with_others=with_staged)
+        self._register, self._client, self._pace, self._done, self._wish = register, client, pace, done, wish
+        self._stage = Stage(client, pace, self._is_ours, author=author, with_others=wish.with_staged)
+        self._first: dict[str, str] | None = {}
+        """What the organization shows before any unit is written; None once it does."""
 
     async def run(self) -> None:
         home = await home_of(self._register, self._client)
+        progress = read_progress(self._register)
+        is_all = progress.compared_timestamp is None if self._wish.is_all is None else self._wish.is_all
         with self._register.reading() as session:
-            values = token_values(session, home)
-        height = Locals(self._register).last_retired_height()
-        now = await look(self._register, self._client, home)
+            wanted = None if is_all else changed_tokens(session, progress.published_entry)
+            values = token_values(session, home, wanted)
         shown = await shown_values(self._client, home)
-        if not now.steps and not height_value(shown, height) and values.items() <= shown.items():
-            self._done.conflicts = list(now.conflicts)
-            return
+        own = claim(progress.publisher_id, shown, take_over=self._wish.take_over)
+        self._done.conflicts = []
+        self._first = {**own, **values}
+        if not values.items() <= shown.items() or (own and self._wish.take_over):
+            await self._get_ready(home)
+        is_all = await self._bring_units(home, wanted)
+        is_clear = not self._done.conflicts
+        last = height_value(shown, Locals(self._register, []).last_retired_height())
+        if last and is_clear:
+            await self._get_ready(home)
+            self._done.metadata_written += await publish_values(self._client, self._stage, home, last, self._pace)
+        note_progress(self._register, progress.last_entry, is_all=is_all, is_clear=is_clear)
+
+    async def _get_ready(self, home: source.Home) -> bool:
+        """Clear what an earlier run left behind, and publish what goes before any unit; whether that was done now."""
+        if self._first is None:
+            return False
         self._client.check_writable()
         await self._stage.settle()
-        self._done.metadata_written += await publish_values(self._client, self._stage, home, values, self._pace)
-        is_done = await self._bring_units(home)
-        if is_done:
-            last = height_value(await shown_values(self._client, home), height)
-            self._done.metadata_written += await publish_values(self._client, self._stage, home, last, self._pace)
+        self._done.metadata_written += await publish_values(self._client, self._stage, home, self._first, self._pace)
+        self._first = None
+        return True
 
-    async def _bring_units(self, home: source.Home) -> bool:
-        """Split and write units until nothing is left that was not tried; whether all is as it should be then."""
+    async def _bring_units(self, home: source.Home, wanted: Sequence[str] | None) -> bool:
+        """Bring the wanted units, or all, to what they should be, some at a time; whether all were looked at."""
+        is_all = wanted is None
+        if wanted is None:
+            now = await look(self._register, self._client, home)
+            self._done.conflicts += now.conflicts
+            wanted = now.unit_ids
+        for start in range(0, len(wanted), STEPS_AT_ONCE):
+            is_all |= await self._bring_some(home, wanted[start : start + STEPS_AT_ONCE])
+        self._done.conflicts = list(dict.fromkeys(self._done.conflicts))
+        return is_all
+
+    async def _bring_some(self, home: source.Home, some: Sequence[str]) -> bool:
+        """Split and write units until nothing is left that was not tried; whether all were looked at."""
         tried: set[str] = set()
         refused: dict[str, str] = {}
         for _ in range(MOST_ROUNDS):
-            now = await look(self._register, self._client, home)
-            left = [step for step in now.steps if step.key not in tried]
-            batch = _batch(left)
+            now = await look_at(self._register, self._client, home, some)
+            batch = _batch([step for step in now.steps if step.key not in tried])
             if not batch:
                 stuck = [Conflict(unit_id=one.unit.id, reason=refused.get(one.key, _NOT_TAKEN)) for one in now.steps]
-                self._done.conflicts = [*now.conflicts, *stuck]
-                return not self._done.conflicts
+                self._done.conflicts += [*now.conflicts, *stuck]
+                return now.is_all
+            if await self._get_ready(home):
+                continue  # what an earlier run committed has come through meanwhile: look again
             tried |= {step.key for step in batch}
             refused |= await self._stage.carry_out(batch, self._labels)
             taken = [step for step in batch if step.key not in refused]
             self._done.units_split += sum(isinstance(step, Split) for step in taken)
             self._done.units_written += sum(isinstance(step, Change) for step in taken)
-        return False
+        raise CadtDiffers(f"the CADT server at {self._client.name} is not as it should be after {MOST_ROUNDS} commits")
 
     def _labels(self, step: Change) -> list[dict[str, Any]]:
         """The labels of the unit's PUT: those it has, and those that it lost."""
@@ -202,7 +202,7 @@ class _Publication:
         unit, blocks = original_unit(staged), blocks_of(staged)
         if unit is None or not blocks or not untouched(staged) or unit.id != staged.original.get("warehouseUnitId"):
             return False
-        locals_ = Locals(self._register)
+        locals_ = Locals(self._register, [])
         met = locals_.meeting(unit.block)
         if all(local.asset_id is None for local in met):
             return False
@@ -220,14 +220,6 @@ def _batch(steps: list[Step]) -> list[Step]:
     """What goes into the next commit: splits alone, then changes."""
     splits: list[Step] = [step for step in steps if isinstance(step, Split)]
     return (splits or steps)[:STEPS_AT_ONCE]
-
-
-def _readable(row: Mapping[str, Any]) -> CadtUnit | None:
-    """The unit; None if its serials do not read: then it is none of the register's."""
-    try:
-        return CadtUnit(id=str(row.get("warehouseUnitId")), serials=read_serials(row), raw=row)
-    except SerialError:
-        return None
 
 
 def _is_explained(record: Mapping[str, Any], unit: CadtUnit, met: list[Local], locals_: Locals) -> bool:

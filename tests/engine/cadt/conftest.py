@@ -12,7 +12,7 @@ from tests.engine.cadt.samples import LABEL, SERIES, fork_unit, project, unit
 from tests.engine.cadt.stand_in import StandIn, serving
 from tests.engine.register.conftest import register
 from tokenization_engine.cadt import link
-from tokenization_engine.cadt.publish import Published
+from tokenization_engine.cadt.publish import Published, Wish
 from tokenization_engine.cadt.pulled import Pulled
 from tokenization_engine.register.store import Register
 from tokenization_engine.settings import EngineSettings
@@ -33,8 +33,8 @@ class Desk:
     async def pull(self) -> Pulled:
         return await link.pull_now(self.settings, self.register)
 
-    async def publish(self, *, with_staged: bool = False) -> Published:
-        return await link.publish_now(self.settings, self.register, with_staged=with_staged)
+    async def publish(self, **wish: bool) -> Published:
+        return await link.publish_now(self.settings, self.register, Wish(**wish))
 
 
 @pytest.fixture(autouse=True)

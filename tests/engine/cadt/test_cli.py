@@ -80,7 +80,7 @@ def test_admin_pulls_and_publishes(town: Town, database: str) -> None:
     assert as_json(database, town.url, "publish") == {
         "units_split": 0,
         "units_written": 1,
-        "metadata_written": 0,
+        "metadata_written": 1,
         "conflicts": [],
     }
     assert town.server.units[uid(1001)]["marketplaceIdentifier"] == "0x" + ASSET.hex()

@@ -53,7 +53,7 @@ def check_once(server: StandIn) -> None:
     assert own == [1, 41, 91, 101]
     assert sum(one["unitCount"] for one in server.units.values()) == 200
     assert len([uuid for commit in server.commits for uuid in commit]) == 3, "one split, two changes"
-    assert server.metadata_written == ["lastRetiredBlockHeight"]
+    assert server.metadata_written == ["tokenizationEngine", "lastRetiredBlockHeight"]
     assert server.metadata["lastRetiredBlockHeight"] == "22"
     assert server.staging == {}
 
@@ -67,11 +67,11 @@ async def requests_of_a_whole_run(desk: Desk) -> int:
 
 
 async def test_publication_runs_to_its_end_undisturbed(desk: Desk) -> None:
-    assert await requests_of_a_whole_run(desk) < 60
+    assert await requests_of_a_whole_run(desk) < 70
 
 
 @pytest.mark.parametrize("is_answered", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", some(range(1, 45), 12))
+@pytest.mark.parametrize("number", some(range(1, 70), 24))
 async def test_publication_killed_at_any_request_is_finished_by_the_next(
     desk: Desk, number: int, is_answered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +100,7 @@ async def test_publication_killed_at_any_request_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("fault", ["drop before", "drop after", "500", "html"])
-@pytest.mark.parametrize("number", some(range(1, 45), 23))
+@pytest.mark.parametrize("number", some(range(1, 70), 46))
 async def test_publication_survives_a_server_that_fails_once(desk: Desk, number: int, fault: str) -> None:
     begun = await prepared(desk)
     desk.server.fault = fault_at(begun + number, fault)
