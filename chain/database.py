@@ -75,11 +75,11 @@ class Hash32(TypeDecorator[bytes]):
 
     def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
         """The 32 bytes as they go into the row."""
-        return None if value is None else _checked_hash(bytes(value))
+        return None if value is None else checked_hash(bytes(value))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
         """The 32 bytes as plain `bytes`, whatever the driver gives."""
-        return None if value is None else _checked_hash(bytes(value))
+        return None if value is None else checked_hash(bytes(value))
 
 
 class Uint64(TypeDecorator[int]):
@@ -140,6 +140,11 @@ def open_database(url: str, migrations: str, *, is_made: bool = True) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def open_schema(url: str) -> Engine:
+    """The database at `url`, whose schema another process of the program has brought up to date."""
+    return _create_engine(url)
 
 
 @contextmanager
@@ -239,7 +244,8 @@ def _told(name: str, error: DBAPIError) -> ChainError | None:
     return None
 
 
-def _checked_hash(value: bytes) -> bytes:
+def checked_hash(value: bytes) -> bytes:
+    """The 32 bytes of a hash themselves, as `Hash32` keeps them."""
     if len(value) != 32:
         raise ValueError(f"a hash of {len(value)} bytes, expected 32")
     return value

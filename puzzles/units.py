@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import NewType
 
@@ -35,6 +36,7 @@ SERIAL_SEPARATOR = "-"
 """Stands between series and number. A number holds no dash, so the last dash of a serial splits it in one way only."""
 
 
+@lru_cache(maxsize=4096)
 def check_series(series: str) -> str:
     """The series itself if it is in the one canonical form; raises SerialError otherwise."""
     if not (SERIES_FORM.fullmatch(series) and len(series) <= MAX_SERIES_LENGTH):

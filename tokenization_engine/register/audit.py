@@ -188,12 +188,10 @@ class Trail:
         """Write the pending changes and their entries, in the session's transaction."""
         session.flush()
         if self.unsaved:
-            insert_rows(session, table_of(AuditEntry), self.unsaved)
-            state = {"last_entry": self.last_entry, "head_hash": self.head_hash}
-            session.execute(update(RegisterState).values(state))
-            self.unsaved = []
             self.quantities.settle(session)
             self.search.settle(session)
+            insert_rows(session, table_of(AuditEntry), self.unsaved)
+            self.unsaved = []
 
     def close(self, session: Session) -> None:
         """Save, hold the totals of units against what issuances and labels admit, and write the search index.
@@ -201,6 +199,7 @@ class Trail:
         Raises QuantityExceeded.
         """
         self.save(session)
+        session.execute(update(RegisterState).values(last_entry=self.last_entry, head_hash=self.head_hash))
         self.quantities.check(session)
         self.search.write(session, self.last_entry)
 

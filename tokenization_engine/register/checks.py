@@ -44,6 +44,8 @@ class RecordReader:
     problems: list[Problem] = field(default_factory=list)
     record: str = ""
     line: int | None = None
+    block: UnitBlock | None = None
+    """The serials of a unit, once they are read."""
 
     def refuse(self, name: str, reason: str) -> None:
         """Note a problem with the field of that name."""
@@ -51,19 +53,24 @@ class RecordReader:
 
     def read_fields(self, fields: tuple[Field, ...], raw: Mapping[str, object]) -> None:
         """Take each field's value from `raw`, by column; None where it has none."""
-        values, vocabulary = self.values, self.vocabulary
-        for name, column, read, one in _plan(fields):
-            value = raw.get(name)
-            if value is None or (isinstance(value, str) and not value.strip()):
-                values[column] = None
-                if one.is_required:
-                    self.refuse(name, "required")
+        values, vocabulary, plan = self.values, self.vocabulary, _plan(fields)
+        values.update(plan.blank)
+        refused: dict[str, str] = {}
+        for name, value in raw.items():
+            read = plan.readers.get(name)
+            if read is None or value is None or (isinstance(value, str) and (not value or value.isspace())):
                 continue
             try:
-                values[column] = read(value, one, vocabulary)
+                values[read[0]] = read[1](value, read[2], vocabulary)
             except Refused as error:
-                values[column] = None
-                self.refuse(name, str(error))
+                refused[name] = str(error)
+        for name, column in plan.required:
+            if values[column] is None:
+                refused.setdefault(name, "required")
+        if refused:
+            for one in fields:
+                if one.name in refused:
+                    self.refuse(one.name, refused[one.name])
 
     def refuse_unknown(self, known: frozenset[str], raw: Mapping[str, object]) -> None:
         """Refuse every name in `raw` that the record does not have, with the one that was meant, if one is
@@ -157,6 +164,7 @@ def _check_block(reader: RecordReader) -> None:
         return
     if values["unit_count"] is not None and values["unit_count"] != block.unit_count:
         reader.refuse("unitCount", f"{values['unit_count']}, but {block} are {block.unit_count} units")
+    reader.block = block
     values.update(block_columns(block))
 
 
@@ -210,8 +218,6 @@ def _read_text(value: object, one: Field, vocabulary: Vocabulary) -> str:
         raise Refused(f"{len(text)} characters long, at most {one.max_length} are admitted")
     if not text.isprintable():
         _refuse_controls(text, is_long=one.max_length >= LONG_TEXT)
-    if one.pick_list is not None:
-        return _read_picked(text, one.pick_list, vocabulary)
     return text
 
 
@@ -222,7 +228,11 @@ def _refuse_controls(text: str, *, is_long: bool) -> None:
             raise Refused(f"holds the control character U+{ord(character):04X}")
 
 
-def _read_picked(text: str, name: str, vocabulary: Vocabulary) -> str:
+def _read_picked(value: object, one: Field, vocabulary: Vocabulary) -> str:
+    name = one.pick_list or ""
+    if isinstance(value, str) and vocabulary.holds(name, value):
+        return value
+    text = _read_text(value, one, vocabulary)
     picked = vocabulary.admitted(name, text)
     if picked is not None:
         return picked
@@ -267,7 +277,21 @@ _READERS: Mapping[Kind, _Reader] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What reading some fields needs, looked up once: a million records are read with it."""
+
+    readers: Mapping[str, tuple[str, _Reader, Field]]
+    """By name: the column, and how its value is read."""
+    blank: Mapping[str, None]
+    required: tuple[tuple[str, str], ...]
+    """Name and column."""
+
+
 @lru_cache(maxsize=64)
-def _plan(fields: tuple[Field, ...]) -> tuple[tuple[str, str, _Reader, Field], ...]:
-    """What reading these fields needs, looked up once: a million records are read with it."""
-    return tuple((one.name, one.column, _READERS[one.kind], one) for one in fields)
+def _plan(fields: tuple[Field, ...]) -> _Plan:
+    return _Plan(
+        readers={one.name: (one.column, _read_picked if one.pick_list else _READERS[one.kind], one) for one in fields},
+        blank=dict.fromkeys(one.column for one in fields),
+        required=tuple((one.name, one.column) for one in fields if one.is_required),
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from tokenization_engine.register.vocabulary import COUNTRIES
 
@@ -56,6 +57,7 @@ class Field:
             object.__setattr__(self, "column", snake_case(self.name))
 
 
+@cache
 def snake_case(name: str) -> str:
     """The snake_case of a camelCase name; capitals in a row are one word (`NDC`: `ndc`)."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -16,7 +16,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from puzzles.units import UnitBlock
 from tokenization_engine.errors import Problem, QuantityExceeded
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.bulk import Bulk
@@ -37,7 +36,7 @@ from tokenization_engine.register.overlaps import find_overlaps
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register.vocabulary import Vocabulary
 
-CHUNK = 2000
+CHUNK = 2048
 """Records read and written in one go."""
 
 MAX_PROBLEMS = 10_000
@@ -156,8 +155,9 @@ class Intake:
                 self._read_project(one)
             self._bulk.write()
         if units:
+            readers = [self._reader(Unit, one.raw, one.place, one.line) for one in units]  # while rows are on their way
             self._names.look_up_units([one.raw for one in units])
-            read = [self._read_unit(one) for one in units]
+            read = [self._refer_unit(one, reader) for one, reader in zip(units, readers, strict=True)]
             self._refuse_overlaps(read)
             for unit in read:
                 self._write_unit(unit)
@@ -212,9 +212,8 @@ class Intake:
                 self._counts[Issuance] += 1
             self._bulk.add(kind, {"id": part.id, "warehouse_project_id": project.id, **reader.values})
 
-    def _read_unit(self, pending: _Pending) -> _NewUnit:
+    def _refer_unit(self, pending: _Pending, reader: RecordReader) -> _NewUnit:
         raw = pending.raw
-        reader = self._reader(Unit, raw, pending.place, pending.line)
         self._readers.append(reader)
         known = Known(id=reader.read_id(Unit.id_name, raw) or new_id())
         self._names.take(reader, Unit, known, raw)
@@ -243,7 +242,7 @@ class Intake:
 
     def _refuse_overlaps(self, units: Sequence[_NewUnit]) -> None:
         placed = [unit for unit in units if not unit.reader.problems]
-        blocks = [_block(unit.reader) for unit in placed]
+        blocks = [unit.reader.block for unit in placed if unit.reader.block is not None]
         for overlap in find_overlaps(self._session, blocks):
             blamed = placed[overlap.index].reader
             if overlap.other is not None:
@@ -310,11 +309,6 @@ class Intake:
             self._write_part(kind, reader, part, project)
             self._shared[key] = part
         return self._shared[key]
-
-
-def _block(reader: RecordReader) -> UnitBlock:
-    values = reader.values
-    return UnitBlock(series=values["series"], first=values["first"], last=values["last"])
 
 
 def _check_same_project(reader: RecordReader, issuance: Known | None, other: Known | None, field: str) -> None:

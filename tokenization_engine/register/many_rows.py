@@ -1,25 +1,31 @@
-"""One statement for many rows, as near to the driver as SQLAlchemy lets us: many times faster than row by row.
+"""Many rows in one statement, as near to the driver as SQLAlchemy lets us, and written behind the caller's back.
 
-SQLite takes some hundred rows in one INSERT, PostgreSQL a stream of them by COPY; triggers and constraints see every
-row either way. Statement and conversions are prepared once for a table, from the column types that every other
-statement uses.
+SQLite takes hundreds of rows in one INSERT, PostgreSQL a stream of them by COPY; triggers and constraints see every
+row either way. A database works without Python's lock, so a thread hands it the rows while the caller prepares the
+next ones; whoever speaks to the database on the same connection, or ends its transaction, waits for them first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Connection, Dialect, LargeBinary, Table, event
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
-_SIZES = (500, 50)
-"""Rows in one INSERT on SQLite: few sizes, so that the driver keeps the prepared statements."""
+from chain.database import Hash32, Uint64, checked_hash, digits
+
+_MOST_PARAMETERS = 32_000
+"""Of one INSERT: SQLite takes 32,766."""
+_BEHIND = "rows_behind"
+_Rows = Sequence[Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +37,7 @@ class _Prepared:
     into: str
     width: int
 
-    def values(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]] | list[list[Any]]:
+    def values(self, rows: Sequence[Mapping[str, Any]]) -> _Rows:
         """The rows as the driver takes them."""
         if not self.converted:
             return [self.pick(row) for row in rows]
@@ -43,41 +49,87 @@ class _Prepared:
         return picked
 
 
+class _Behind:
+    """The rows on their way over one connection: one thread, in the order in which they were given."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Listen to the connection, so that nothing overtakes the rows."""
+        self._connection = connection
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="rows")
+        self._under_way: list[tuple[str, Future[None]]] = []
+        event.listen(connection, "before_cursor_execute", lambda *_: self.wait())
+        event.listen(connection, "commit", lambda _: self._finish())
+        event.listen(connection, "rollback", lambda _: self._end())
+
+    @classmethod
+    def of(cls, session: Session) -> _Behind:
+        """The one of the session's transaction."""
+        connection = session.connection()
+        held = session.info.get(_BEHIND)
+        if not isinstance(held, _Behind) or held._connection is not connection:
+            held = session.info[_BEHIND] = cls(connection)
+        return held
+
+    def start(self, statement: str, write: Callable[[], None]) -> None:
+        """Have the rows written; what goes wrong with them is told to who waits."""
+        self._under_way.append((statement, self._threads.submit(write)))
+
+    def wait(self) -> None:
+        """Come back when all the rows are in; raises what the database said, in SQLAlchemy's words."""
+        under_way, self._under_way = self._under_way, []
+        for statement, future in under_way:
+            try:
+                future.result()
+            except self._connection.dialect.loaded_dbapi.Error as error:
+                self._end()
+                raise _in_sqlalchemys_words(self._connection, statement, error) from error
+
+    def _finish(self) -> None:
+        self.wait()
+        self._end()
+
+    def _end(self) -> None:
+        """Let nothing be under way any more, whatever becomes of it."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
 def insert_rows(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows, each with a value for every column of the table; None is NULL."""
-    connection = session.connection()
-    prepared = _prepared(table, connection.dialect)
+    """Insert the rows, each with a value for every column of the table; None is NULL.
+
+    They may still be on their way at the return: a row that the database refuses is told by the session's next
+    statement, or its commit.
+    """
+    behind, dialect = _Behind.of(session), session.connection().dialect
+    prepared = _prepared(table, dialect)
     values = prepared.values(rows)
-    if connection.dialect.name == "postgresql":
-        _copy(connection, prepared, values)
+    driver: Any = session.connection().connection.driver_connection
+    if dialect.name == "postgresql":
+        behind.start(prepared.into, lambda: _copy(driver, prepared, values))
     else:
-        _insert(connection, prepared, values)
+        behind.start(prepared.into, lambda: _insert(driver, prepared, values))
 
 
-def _insert(connection: Connection, prepared: _Prepared, values: Sequence[Sequence[Any]]) -> None:
+def _insert(driver: Any, prepared: _Prepared, values: _Rows) -> None:
     place = f"({', '.join('?' * prepared.width)})"
-    start = 0
-    for size in _SIZES:
-        statement = f"INSERT {prepared.into} VALUES {', '.join([place] * size)}"  # noqa: S608 - our models' names
-        while len(values) - start >= size:
-            connection.exec_driver_sql(statement, tuple(chain.from_iterable(values[start : start + size])))
-            start += size
-    if start < len(values):
-        statement = f"INSERT {prepared.into} VALUES {place}"  # noqa: S608
-        connection.exec_driver_sql(statement, [tuple(row) for row in values[start:]])
+    for some in _slices(values, _MOST_PARAMETERS // prepared.width):
+        statement = f"INSERT {prepared.into} VALUES {', '.join([place] * len(some))}"  # noqa: S608 - our models' names
+        driver.execute(statement, tuple(chain.from_iterable(some)))
 
 
-def _copy(connection: Connection, prepared: _Prepared, values: Sequence[Sequence[Any]]) -> None:
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    statement = f"COPY {prepared.into} FROM STDIN"
-    with driver.cursor() as cursor:
-        try:
-            with cursor.copy(statement) as copy:
-                for row in values:
-                    copy.write_row(row)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _in_sqlalchemys_words(connection, statement, error) from error
+def _slices(values: _Rows, most: int) -> Iterator[_Rows]:
+    """The rows in slices whose lengths are powers of two: so few lengths that the driver keeps their statements."""
+    start, size = 0, 1 << most.bit_length() - 1
+    while start < len(values):
+        while size > len(values) - start:
+            size >>= 1
+        yield values[start : start + size]
+        start += size
+
+
+def _copy(driver: Any, prepared: _Prepared, values: _Rows) -> None:
+    with driver.cursor() as cursor, cursor.copy(f"COPY {prepared.into} FROM STDIN") as copy:
+        for row in values:
+            copy.write_row(row)
 
 
 def _in_sqlalchemys_words(connection: Connection, statement: str, error: Any) -> StatementError:
@@ -92,16 +144,27 @@ def _in_sqlalchemys_words(connection: Connection, statement: str, error: Any) ->
     return told
 
 
+def _converter(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What makes of a value what the driver takes; None where it takes the value itself, as both take bytes."""
+    if isinstance(kind, Uint64):
+        return digits
+    if isinstance(kind, Hash32):
+        return checked_hash
+    if isinstance(kind, LargeBinary):
+        return None
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
 @lru_cache(maxsize=64)
 def _prepared(table: Table, dialect: Dialect) -> _Prepared:
     names = [column.name for column in table.columns]
-    processors = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.columns]
+    converters = [_converter(column.type, dialect) for column in table.columns]
     quote = dialect.identifier_preparer
     into = f"INTO {quote.format_table(table)}" if dialect.name == "sqlite" else quote.format_table(table)
     pick = itemgetter(*names)
     return _Prepared(
         pick=pick if len(names) > 1 else lambda row: (pick(row),),
-        converted=tuple((index, convert) for index, convert in enumerate(processors) if convert is not None),
+        converted=tuple((index, convert) for index, convert in enumerate(converters) if convert is not None),
         into=f"{into} ({', '.join(quote.quote(name) for name in names)})",
         width=len(names),
     )

@@ -28,7 +28,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from uuid_utils import uuid7
 
 from chain.database import Hash32, Uint64
-from puzzles.units import UnitBlock
+from puzzles.units import UnitBlock, serial_number
 from tokenization_engine.register.fields import (
     CO_BENEFIT_FIELDS,
     ESTIMATION_FIELDS,
@@ -405,12 +405,11 @@ PROJECT_CHILDREN: Mapping[str, type[Record]] = {
 
 def block_columns(block: UnitBlock) -> dict[str, str | int]:
     """The columns of a unit that follow from its block."""
-    start, _, end = str(block).partition(" to ")
     return {
         "series": block.series,
         "first": block.first,
         "last": block.last,
-        "unit_block_start": start,
-        "unit_block_end": end,
+        "unit_block_start": serial_number(block.series, block.first),
+        "unit_block_end": serial_number(block.series, block.last),
         "unit_count": block.unit_count,
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Dialect, Integer, String, bindparam, column, literal_column, select, values
 from sqlalchemy.orm import Session
@@ -36,20 +36,16 @@ class Overlap:
     unit_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Placed:
+class _Placed(NamedTuple):
     series: str
     first: int
+    place: int
     last: int
-    index: int
 
 
 def find_overlaps(session: Session, blocks: Sequence[UnitBlock]) -> list[Overlap]:
     """Every block that shares a serial with one before it in its series, or with a unit of the register."""
-    placed = sorted(
-        (_Placed(series=one.series, first=one.first, last=one.last, index=index) for index, one in enumerate(blocks)),
-        key=attrgetter("series", "first", "index"),
-    )
+    placed = sorted(_Placed(one.series, one.first, index, one.last) for index, one in enumerate(blocks))
     found = [overlap for _, same in groupby(placed, key=attrgetter("series")) for overlap in _among(list(same), blocks)]
     taken = _runs_taken(session, list(_runs(placed)))
     return found + [overlap for run in taken for overlap in _with_register(session, run, blocks)]
@@ -59,7 +55,7 @@ def _among(same: list[_Placed], blocks: Sequence[UnitBlock]) -> Iterator[Overlap
     furthest = same[0]
     for one in same[1:]:
         if one.first <= furthest.last:
-            yield Overlap(index=one.index, block=blocks[furthest.index], other=furthest.index)
+            yield Overlap(index=one.place, block=blocks[furthest.place], other=furthest.place)
         if one.last > furthest.last:
             furthest = one
 
@@ -131,4 +127,4 @@ def _with_register(session: Session, run: list[_Placed], blocks: Sequence[UnitBl
         ).first()
         if held is not None and held.last >= one.first:
             block = UnitBlock(series=one.series, first=held.first, last=held.last)
-            yield Overlap(index=one.index, block=block, unit_id=held.id)
+            yield Overlap(index=one.place, block=block, unit_id=held.id)

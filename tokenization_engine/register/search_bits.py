@@ -63,12 +63,18 @@ class Differences:
             self._write(session, some)
         self._added, self._removed = {}, {}
 
+    def _touched(self, term: bytes) -> BitMap:
+        added, removed = self._added.get(term), self._removed.get(term)
+        return added | removed if added and removed else added or removed or BitMap()
+
     def _applied(self, term: bytes, bits: BitMap) -> BitMap:
-        return (bits - self._removed.get(term, BitMap())) | self._added.get(term, BitMap())
+        added, removed = self._added.get(term), self._removed.get(term)
+        if removed:
+            bits = bits - removed
+        return bits | added if added else bits
 
     def _write(self, session: Session, terms: Sequence[bytes]) -> None:
-        touched = {term: self._added.get(term, BitMap()) | self._removed.get(term, BitMap()) for term in terms}
-        touched = {term: bits for term, bits in touched.items() if bits}
+        touched = {term: bits for term in terms if (bits := self._touched(term))}
         if not touched:
             return
         lowest = min(bits.min() for bits in touched.values()) >> CHUNK_BITS
@@ -76,12 +82,15 @@ class Differences:
         held = _held(session, terms, lowest, highest)
         new, changed, gone = [], [], []
         for term, bits in touched.items():
-            for chunk in range(bits.min() >> CHUNK_BITS, (bits.max() >> CHUNK_BITS) + 1):
-                within = BitMap(range(chunk << CHUNK_BITS, (chunk + 1) << CHUNK_BITS))
-                if within.isdisjoint(bits):
-                    continue
+            chunks = range(bits.min() >> CHUNK_BITS, (bits.max() >> CHUNK_BITS) + 1)
+            for chunk in chunks:
                 old = held.get((term, chunk))
-                now = self._applied(term, BitMap() if old is None else old) & within
+                now = self._applied(term, BitMap() if old is None else old)
+                if len(chunks) > 1:
+                    within = BitMap(range(chunk << CHUNK_BITS, (chunk + 1) << CHUNK_BITS))
+                    if within.isdisjoint(bits):
+                        continue
+                    now &= within
                 row = {"of_term": term, "of_chunk": chunk, "bits": _packed(now)}
                 if old is None and now:
                     new.append({"term": term, "chunk": chunk, "bits": row["bits"]})

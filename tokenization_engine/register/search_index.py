@@ -76,8 +76,8 @@ class SearchIndex:
             for image in (before, after):
                 if image is not None:
                     self._projects[str(image["warehouse_project_id"])] = None
-        elif kind == Issuance.kind and before is not None and after is None:
-            self._project_of[record_id] = str(before["warehouse_project_id"])
+        elif kind == Issuance.kind:
+            self._project_of[record_id] = str((after or before or {})["warehouse_project_id"])
 
     def settle(self, session: Session) -> None:
         """Turn what was noted into differences of the sets; the records are in their tables."""

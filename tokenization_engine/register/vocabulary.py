@@ -43,9 +43,13 @@ class Vocabulary:
         """The texts on the list of that name; none for a list that this version does not have."""
         return self.lists.get(name, ())
 
+    def holds(self, name: str, value: str) -> bool:
+        """Whether the text stands on the list of that name as it is."""
+        return value in self._sets.get(name, ())
+
     def admitted(self, name: str, value: str) -> str | None:
         """The list's own text for `value`, or None if it is not on it; countries also by ISO code or ISO name."""
-        if value in self._sets.get(name, ()):
+        if self.holds(name, value):
             return value
         return self._countries.get(_iso_code(value) or "") if name == COUNTRIES else None
 
