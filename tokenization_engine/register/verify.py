@@ -29,7 +29,9 @@ SQLITE_GUARDS = frozenset(
         "units_overlap_update",
     }
 )
-POSTGRES_GUARDS = frozenset({"audit_trail_no_change", "audit_trail_no_truncate", "units_overlap"})
+POSTGRES_GUARDS = frozenset(
+    {"audit_trail_no_change", "audit_trail_no_truncate", "units_overlap", "units_overlap_added"}
+)
 """Triggers that the migrations set."""
 
 _AT_ONCE = 2000
@@ -139,10 +141,12 @@ def _check_trail(session: Session, walk: _Walk, noted: bytes | None) -> None:
 
 def _entries(session: Session) -> Iterator[list[dict[str, Any]]]:
     table, last = table_of(AuditEntry), 0
+    names = tuple(table.columns.keys())
     query = select(table).order_by(table.c.sequence).limit(_AT_ONCE)
-    while found := session.execute(query.where(table.c.sequence > last)).mappings().all():
-        yield [dict(row) for row in found]
-        last = int(found[-1]["sequence"])
+    while found := session.execute(query.where(table.c.sequence > last)).all():
+        entries = [dict(zip(names, row, strict=True)) for row in found]
+        yield entries
+        last = int(entries[-1]["sequence"])
 
 
 def _check_befores(session: Session, entries: list[dict[str, Any]]) -> None:
@@ -189,10 +193,12 @@ def _check_rows(session: Session, walk: _Walk) -> None:
 
 def _rows(session: Session, kind: type[Record]) -> Iterator[list[dict[str, Any]]]:
     table, last = table_of(kind), ""
+    names = tuple(table.columns.keys())
     query = select(table).order_by(table.c.id).limit(_ASKED_AT_ONCE)
-    while found := session.execute(query.where(table.c.id > last)).mappings().all():
-        yield [dict(row) for row in found]
-        last = found[-1]["id"]
+    while found := session.execute(query.where(table.c.id > last)).all():
+        rows = [dict(zip(names, row, strict=True)) for row in found]
+        yield rows
+        last = rows[-1]["id"]
 
 
 def _last_images(session: Session, kind: str, record_ids: list[str]) -> dict[str, tuple[int, str | None]]:
