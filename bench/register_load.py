@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import orjson
 from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session
 
 from bench.register_data import UNITS_A_PROJECT, YEARS, Size, projects, units
 from puzzles.units import AssetId, CoinId, Height
 from tokenization_engine.register.chain_events import ChainEvent, mark_tokenized
 from tokenization_engine.register.intake import Intake
-from tokenization_engine.register.model import Issuance, LabelUnit, Unit
-from tokenization_engine.register.search import Search, count_units, find_units, has
+from tokenization_engine.register.model import Unit
+from tokenization_engine.register.page_rows import read_units, unit_json
+from tokenization_engine.register.search import Search, count_units, cut, has, unit_numbers
 from tokenization_engine.register.search_terms import Facet
 from tokenization_engine.register.store import Register
 
@@ -58,7 +60,7 @@ def fill(url: str, size: Size) -> Filled:
     assert written.record_count == size.units
     _tokenize(register, written.unit_ids)
     register.close()
-    return Filled(units=size.units, seconds=seconds, cpu_seconds=cpu, peak_mib=_peak_mib())
+    return Filled(units=size.units, seconds=seconds, cpu_seconds=cpu, peak_mib=peak_mib())
 
 
 def fill_more(url: str, projects_there: int, more: Size) -> float:
@@ -93,7 +95,7 @@ def read(url: str, size: Size, seed: int, seconds: float) -> Read:
                 ask(session, dice)
             done.seconds.setdefault(name, []).append(time.perf_counter() - started)
     register.close()
-    done.peak_mib = _peak_mib()
+    done.peak_mib = peak_mib()
     return done
 
 
@@ -160,15 +162,12 @@ def _asker(name: str, make: Question) -> Callable[[Session, random.Random], None
 
 
 def _answer(session: Session, wanted: Search, page: int) -> None:
-    """The page's records with all that a reader is shown of them."""
-    found = find_units(session, wanted, offset=page * PAGE, limit=PAGE)
-    options = (
-        joinedload(Unit.issuance).joinedload(Issuance.project),
-        selectinload(Unit.label_units).joinedload(LabelUnit.label),
-    )
-    units = {one.id: one for one in session.scalars(select(Unit).where(Unit.id.in_(found.ids)).options(*options))}
-    expected = max(0, min(PAGE, found.record_count - page * PAGE))
-    assert len(units) == expected, f"page {page} of {found.page_count(PAGE)} holds {len(units)} records"
+    """The page's records with all that a reader is shown of them, as JSON."""
+    found = unit_numbers(session, wanted)
+    units = read_units(session, cut(found, page * PAGE, PAGE))
+    expected = max(0, min(PAGE, len(found) - page * PAGE))
+    assert len(units) == expected, f"page {page} of {len(found)} records holds {len(units)}"
+    orjson.dumps([unit_json(one) for one in units])
 
 
 def _tokenize(register: Register, unit_ids: tuple[str, ...]) -> None:
@@ -180,7 +179,8 @@ def _tokenize(register: Register, unit_ids: tuple[str, ...]) -> None:
             mark_tokenized(session, unit.id, event)
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
+    """The most memory this process held, MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

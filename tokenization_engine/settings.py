@@ -54,6 +54,9 @@ class EngineSettings(DoorSettings):
     requests_per_address: int = Field(default=120, ge=0)
     """Requests a minute from each address that shows no key of ours; 0 for any number."""
 
+    reader_processes: int = Field(default=2, ge=0, le=64)
+    """Processes that find and write the lists asked over HTTP, about one for each core; 0 for threads of the daemon."""
+
     @model_validator(mode="after")
     def _check_cadt(self) -> EngineSettings:
         """Hold the rule: an address that reads, one key at most, and no key unencrypted to another machine."""

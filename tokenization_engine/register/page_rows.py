@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select, type_coerce
@@ -34,11 +35,6 @@ from tokenization_engine.register.value_lists import ListedSelect
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 
 Values = Sequence[Any]
-
-
-def moment(value: object) -> str:
-    """A day as CAD Trust's servers write it."""
-    return f"{value}T00:00:00.000Z"
 
 
 def _hex(value: bytes) -> str:
@@ -76,11 +72,12 @@ class RowsOf:
 
     def published(self, row: Values) -> dict[str, Any]:
         """Id and the fields that CAD Trust's model has, by its names, empty ones as None, days as moments."""
-        places, changes = self._published
-        found = {name: row[place] for name, place in places}
-        for name, change in changes:
-            if found[name] is not None:
-                found[name] = change(found[name])
+        names, values_of, days = self._published
+        found = dict(zip(names, values_of(row), strict=True))
+        for name in days:
+            value = found[name]
+            if value is not None:
+                found[name] = f"{value}T00:00:00.000Z"
         return found
 
     @cached_property
@@ -90,10 +87,14 @@ class RowsOf:
         return names, [(one.name, writers[one.kind]) for one in self._fields if one.kind in writers]
 
     @cached_property
-    def _published(self) -> tuple[list[tuple[str, int]], list[tuple[str, Callable[[Any], object]]]]:
-        shown = [(one.name, place) for place, one in enumerate(self._fields, start=1) if not one.is_ours]
-        days = [one.name for one in self._fields if one.kind is Kind.DATE and not one.is_ours]
-        return [(self._id_name, 0), *shown], [(name, moment) for name in days]
+    def _published(self) -> tuple[list[str], Callable[[Values], Values], list[str]]:
+        shown = [(place, one) for place, one in enumerate(self._fields, start=1) if not one.is_ours]
+        names = [self._id_name, *(one.name for _, one in shown)]
+        return (
+            names,
+            itemgetter(0, *(place for place, _ in shown)),
+            [one.name for _, one in shown if one.kind is Kind.DATE],
+        )
 
 
 UNITS = RowsOf(Unit, "issuance_id", "project_location_id")
@@ -137,7 +138,8 @@ class UnitRow:
     @property
     def issuance_id(self) -> str:
         """The id of its issuance."""
-        return str(self.values[_ISSUANCE_ID])
+        found: str = self.values[_ISSUANCE_ID]
+        return found
 
     @property
     def first(self) -> int:
@@ -227,20 +229,22 @@ def read_parts(session: Session, name: str, *, offset: int, limit: int) -> list[
 
 def unit_json(unit: UnitRow) -> dict[str, Any]:
     """The unit as `records.unit_json` writes it."""
-    location = unit.location_id
-    return {
-        **UNITS.whole(unit.values),
-        "serialNumberBlock": unit.serial_number_block,
-        "issuanceId": unit.issuance_id,
-        **({"projectLocationId": location} if location else {}),
-        "labels": [one.label[0] for one in unit.labels],
-    }
+    found = UNITS.whole(unit.values)
+    found["serialNumberBlock"] = unit.serial_number_block
+    found["issuanceId"] = unit.issuance_id
+    if unit.location_id:
+        found["projectLocationId"] = unit.location_id
+    found["labels"] = [one.label[0] for one in unit.labels]
+    return found
 
 
 def project_json(project: ProjectRow) -> dict[str, Any]:
     """The project as `records.project_json` writes it."""
-    parts = {name: [PARTS[name].whole(row) for row in rows] for name, rows in project.parts.items() if rows}
-    return {**PROJECTS.whole(project.values), **parts}
+    found = PROJECTS.whole(project.values)
+    for name, rows in project.parts.items():
+        if rows:
+            found[name] = list(map(PARTS[name].whole, rows))
+    return found
 
 
 def _first(row: Values) -> str:

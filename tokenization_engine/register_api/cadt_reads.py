@@ -18,7 +18,8 @@ from tokenization_engine.register import staging
 from tokenization_engine.register.audit import Change, changes
 from tokenization_engine.register.differences import Staged, Table
 from tokenization_engine.register.listing import LooksLong
-from tokenization_engine.register.model import RECORD_KINDS, Organization, table_of
+from tokenization_engine.register.listing_words import check_lists
+from tokenization_engine.register.model import RECORD_KINDS, Organization, Project, Unit, table_of
 from tokenization_engine.register.organizations import find_home, metadata_of
 from tokenization_engine.register.page_rows import PARTS, find_project, find_unit, read_parts
 from tokenization_engine.register.trail_model import RegisterState
@@ -32,8 +33,9 @@ from tokenization_engine.register_api.parameters import (
     StagingQuery,
     UnitsQuery,
 )
+from tokenization_engine.register_api.readers import Reading
 from tokenization_engine.register_api.schemas import ANY_LIST, PROJECT, UNIT, page_of
-from tokenization_engine.register_api.shapes import org_uid, part_shape, project_shape, unit_shape
+from tokenization_engine.register_api.shapes import home_uid, org_uid, part_shape, project_shape, unit_shape
 
 META = "meta_"
 MAX_WHOLE_LIST = 100_000
@@ -49,15 +51,19 @@ async def units(api: Api, call: Call) -> object:
         name = query.warehouseUnitId
         return await api.read(lambda session: _unit(session, name))
     query.needs_page(unless=query.onlyTokenizedUnits is not None)
-    return await api.read_list(lambda session, may_look_long: _units(api, session, query, may_look_long))
+    wanted = query.wanted()
+    check_lists(Unit, wanted.where, wanted.order)
+    return await api.read_list(_units, query)
 
 
-def _units(api: Api, session: Session, query: UnitsQuery, may_look_long: bool) -> object:
-    org = org_uid(find_home(session))
+def _units(reading: Reading, query: UnitsQuery) -> object:
+    org = home_uid(reading.session)
     if query.orgUid not in (None, org):
         return _paged(query, [], 0)
     size = query.limit or 1000
-    page = api.listings.units(session, query.wanted(), offset=query.offset, limit=size, may_look_long=may_look_long)
+    page = reading.listings.units(
+        reading.session, query.wanted(), offset=query.offset, limit=size, may_look_long=reading.may_look_long
+    )
     return _paged(query, [unit_shape(unit, org, query.columns) for unit in page.records], page.count)
 
 
@@ -68,28 +74,32 @@ async def projects(api: Api, call: Call) -> object:
         name = query.warehouseProjectId
         return await api.read(lambda session: _project(session, name))
     query.needs_page(unless=bool(query.projectIds))
-    return await api.read_list(lambda session, may_look_long: _projects(api, session, query, may_look_long))
+    wanted = query.wanted()
+    check_lists(Project, wanted.where, wanted.order)
+    return await api.read_list(_projects, query)
 
 
-def _projects(api: Api, session: Session, query: ProjectsQuery, may_look_long: bool) -> object:
-    org = org_uid(find_home(session))
+def _projects(reading: Reading, query: ProjectsQuery) -> object:
+    org = home_uid(reading.session)
     if query.orgUid not in (None, org):
         return _paged(query, [], 0)
     size = query.limit or 1000
-    page = api.listings.projects(session, query.wanted(), offset=query.offset, limit=size, may_look_long=may_look_long)
+    page = reading.listings.projects(
+        reading.session, query.wanted(), offset=query.offset, limit=size, may_look_long=reading.may_look_long
+    )
     return _paged(query, [project_shape(project, org, query.columns) for project in page.records], page.count)
 
 
 def _unit(session: Session, unit_id: str) -> object:
     """The unit with everything that belongs to it; None, as in CADT, if there is none."""
     unit = find_unit(session, unit_id)
-    return None if unit is None else unit_shape(unit, org_uid(find_home(session)))
+    return None if unit is None else unit_shape(unit, home_uid(session))
 
 
 def _project(session: Session, project_id: str) -> object:
     """The project with everything that belongs to it; None, as in CADT, if there is none."""
     project = find_project(session, project_id)
-    return None if project is None else project_shape(project, org_uid(find_home(session)))
+    return None if project is None else project_shape(project, home_uid(session))
 
 
 def _paged(query: Paged, rows: list[dict[str, Any]], count: int) -> object:
@@ -110,15 +120,15 @@ async def labels(api: Api, call: Call) -> object:
 
 async def _parts(api: Api, name: str, query: Paged) -> object:
     query.needs_page(unless=True)
+    return await api.read_list(_parts_page, name, query)
 
-    def ask(session: Session, may_look_long: bool) -> object:
-        if query.limit is None and not may_look_long:
-            raise LooksLong
-        org = org_uid(find_home(session))
-        found = read_parts(session, name, offset=query.offset, limit=query.limit or MAX_WHOLE_LIST)
-        return [part_shape(PARTS[name], row, project_id, org) for row, project_id in found]
 
-    return await api.read_list(ask)
+def _parts_page(reading: Reading, name: str, query: Paged) -> object:
+    if query.limit is None and not reading.may_look_long:
+        raise LooksLong
+    org = home_uid(reading.session)
+    found = read_parts(reading.session, name, offset=query.offset, limit=query.limit or MAX_WHOLE_LIST)
+    return [part_shape(PARTS[name], row, project_id, org) for row, project_id in found]
 
 
 async def staged(api: Api, call: Call) -> object:

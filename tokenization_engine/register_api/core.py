@@ -8,7 +8,6 @@ nobody up; writers queue here before they queue at the database.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,26 +15,22 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import orjson
 from aiohttp import web
 from sqlalchemy.orm import Session
 
 from chain.fees import FeeSettings
 from chain.forms import Body
-from chain.json_values import plain
 from tokenization_engine.api_keys import ApiKey, May
-from tokenization_engine.errors import ListsBusy
 from tokenization_engine.register.fields import LINK_TEXT
-from tokenization_engine.register.listing import Listings, LooksLong
 from tokenization_engine.register.store import Register
+from tokenization_engine.register_api.answers import json_answer, ready_answer
+from tokenization_engine.register_api.readers import Question, Readers
 from tokenization_engine.register_api.reading import Nothing, read_json, read_parameters
 from tokenization_engine.service import EngineService
 
 log = logging.getLogger(__name__)
 
 THREADS = 8
-MAX_LOOKING = 20
-"""Lists that no index serves, under way or waiting."""
 BODY_LIMIT = 5 * 1024 * 1024
 """Largest body of one record, in bytes; as CAD Trust's servers have it."""
 BATCH_LIMIT = 64 * 1024 * 1024
@@ -113,12 +108,10 @@ class Api:
         """Answer from this service's register; `fees` bound what a job may pay."""
         self.service = service
         self.fees = fees
-        self.listings = Listings()
+        self.readers = Readers(self.register, processes=service.lookout.settings.reader_processes)
         self.writing = asyncio.Lock()
         """Held by whoever writes, so that writers queue here and not in the database."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")
-        self._slow = ThreadPoolExecutor(1, thread_name_prefix="register-lists")
-        self._looking = 0
         self._large = asyncio.Semaphore(1)
 
     @property
@@ -126,28 +119,9 @@ class Api:
         """The register."""
         return self.service.lookout.register
 
-    async def read_list(self, question: Callable[[Session, bool], T]) -> T:
-        """The answer to a question that may need a look at every record, which is then taken in a thread of its own:
-        one at a time, so that nobody else waits for it. The question is told whether there is time for that.
-        """
-
-        def ask() -> T:
-            with self.register.reading() as session:
-                return question(session, True)
-
-        try:
-            return await self.read(lambda session: question(session, False))
-        except LooksLong:
-            if self._looking >= MAX_LOOKING:
-                raise ListsBusy(
-                    f"{MAX_LOOKING} lists that no index serves are being looked up already: ask again in some seconds, "
-                    "or narrow yours by a value that is searched"
-                ) from None
-        self._looking += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._slow, ask)
-        finally:
-            self._looking -= 1
+    async def read_list(self, question: Question, *arguments: object) -> web.Response:
+        """The answer to a question that reads much: a page, or a whole list."""
+        return ready_answer(await self.readers.ask(question, *arguments))
 
     async def read(self, question: Callable[[Session], T]) -> T:
         """The answer to a question that only reads."""
@@ -170,7 +144,7 @@ class Api:
 
     async def close(self) -> None:
         """Let what is under way end."""
-        await asyncio.to_thread(self._slow.shutdown, cancel_futures=True)
+        await self.readers.close()
         await asyncio.to_thread(self._threads.shutdown)
 
     def handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -204,18 +178,3 @@ def shortened(comment: str | None) -> str | None:
         return None
     line = "".join(character if character.isprintable() else " " for character in comment)
     return " ".join(line.split())[:LINK_TEXT]
-
-
-def json_answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A JSON response, in UTF-8 as it is."""
-    return web.Response(
-        body=json_bytes(value), status=status, headers=headers, content_type="application/json", charset="utf-8"
-    )
-
-
-def json_bytes(value: object) -> bytes:
-    """The value as JSON, in UTF-8."""
-    try:
-        return orjson.dumps(value, default=plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
-    except TypeError:  # a key that is no plain text, or a number beyond 64 bits
-        return json.dumps(plain(value), ensure_ascii=False, allow_nan=False).encode()

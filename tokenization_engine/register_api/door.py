@@ -18,7 +18,8 @@ from chain.errors import FeeTooHigh
 from chain.serve import KeyCheck, StatusTable
 from tokenization_engine.api_keys import HEADER, May, find_key
 from tokenization_engine.errors import Problem, RecordInvalid
-from tokenization_engine.register_api.core import CALLER_KEY, Api, Caller, Route, Style, json_answer
+from tokenization_engine.register_api.answers import json_answer
+from tokenization_engine.register_api.core import CALLER_KEY, Api, Caller, Route, Style
 from tokenization_engine.register_api.rates import Rates, address_group
 from tokenization_engine.register_api.reading import TooLarge, TooSlow
 

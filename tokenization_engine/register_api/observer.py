@@ -12,12 +12,13 @@ from puzzles.units import AssetId
 from tokenization_engine.api_keys import May
 from tokenization_engine.errors import NotInRegister
 from tokenization_engine.register.comparing import Op
-from tokenization_engine.register.listing_words import Order, ProjectsWanted, UnitsWanted, Where
+from tokenization_engine.register.listing_words import ProjectsWanted, UnitsWanted, Where
 from tokenization_engine.register.page_rows import LABELS, UnitRow, find_project, find_unit, project_json, unit_json
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register.vocabulary import COUNTRIES
 from tokenization_engine.register_api.core import Api, Call, Route
 from tokenization_engine.register_api.parameters import Name, PageNumber, PageSize
+from tokenization_engine.register_api.readers import Reading
 from tokenization_engine.register_api.reading import read_part
 
 
@@ -28,6 +29,11 @@ class _Page(Body):
     status: Name | None = Field(None, description="Status, such as Held.")
     country: Name | None = Field(None, description="Country of the project, by name or ISO code.")
     methodology: Name | None = Field(None, description="Methodology of the project.")
+
+    @property
+    def offset(self) -> int:
+        """Records before the page."""
+        return (self.page - 1) * self.limit
 
 
 class UnitsQuery(_Page):
@@ -48,43 +54,42 @@ class ProjectsQuery(_Page):
 
 async def units(api: Api, call: Call) -> object:
     """Units that fit, in the order in which they came into the register."""
-    query: UnitsQuery = call.query
+    return await api.read_list(_units, call.query)
 
-    def ask(session: Session, may_look_long: bool) -> object:
-        wanted = UnitsWanted(
-            where=_equal(unitStatus=query.status, vintageYear=query.vintage),
-            is_tokenized=query.tokenized,
-            asset_id=None if query.asset_id is None else AssetId(query.asset_id),
-            project=query.project,
-            countries=_countries(session, query.country),
-            methodology=query.methodology,
-            label=query.label,
-            text=query.text,
-            order=Order(),
-        )
-        offset = (query.page - 1) * query.limit
-        page = api.listings.units(session, wanted, offset=offset, limit=query.limit, may_look_long=may_look_long)
-        return _page(query, [_unit(unit) for unit in page.records], page.count)
 
-    return await api.read_list(ask)
+def _units(reading: Reading, query: UnitsQuery) -> object:
+    wanted = UnitsWanted(
+        where=_equal(unitStatus=query.status, vintageYear=query.vintage),
+        is_tokenized=query.tokenized,
+        asset_id=None if query.asset_id is None else AssetId(query.asset_id),
+        project=query.project,
+        countries=_countries(reading.session, query.country),
+        methodology=query.methodology,
+        label=query.label,
+        text=query.text,
+    )
+    page = reading.listings.units(
+        reading.session, wanted, offset=query.offset, limit=query.limit, may_look_long=reading.may_look_long
+    )
+    return _page(query, [_unit(unit) for unit in page.records], page.count)
 
 
 async def projects(api: Api, call: Call) -> object:
     """Projects that fit."""
-    query: ProjectsQuery = call.query
+    return await api.read_list(_projects, call.query)
 
-    def ask(session: Session, may_look_long: bool) -> object:
-        wanted = ProjectsWanted(
-            where=_equal(projectStatus=query.status, sector=query.sector),
-            countries=_countries(session, query.country),
-            methodology=query.methodology,
-            text=query.text,
-        )
-        offset = (query.page - 1) * query.limit
-        page = api.listings.projects(session, wanted, offset=offset, limit=query.limit, may_look_long=may_look_long)
-        return _page(query, [project_json(project) for project in page.records], page.count)
 
-    return await api.read_list(ask)
+def _projects(reading: Reading, query: ProjectsQuery) -> object:
+    wanted = ProjectsWanted(
+        where=_equal(projectStatus=query.status, sector=query.sector),
+        countries=_countries(reading.session, query.country),
+        methodology=query.methodology,
+        text=query.text,
+    )
+    page = reading.listings.projects(
+        reading.session, wanted, offset=query.offset, limit=query.limit, may_look_long=reading.may_look_long
+    )
+    return _page(query, [project_json(project) for project in page.records], page.count)
 
 
 async def unit(api: Api, call: Call) -> object:
@@ -114,13 +119,13 @@ async def project(api: Api, call: Call) -> object:
 
 
 def _unit(one: UnitRow) -> dict[str, Any]:
-    return unit_json(one) | {
-        "warehouseProjectId": one.issuance.project_id,
-        "projectName": one.issuance.project_name,
-        "methodology": one.issuance.methodology,
-        "isTokenized": one.is_tokenized,
-        "labels": [{"label": link.label[_LABEL], "labelType": link.label[_LABEL_TYPE]} for link in one.labels],
-    }
+    found, issuance = unit_json(one), one.issuance
+    found["warehouseProjectId"] = issuance.project_id
+    found["projectName"] = issuance.project_name
+    found["methodology"] = issuance.methodology
+    found["isTokenized"] = one.is_tokenized
+    found["labels"] = [{"label": link.label[_LABEL], "labelType": link.label[_LABEL_TYPE]} for link in one.labels]
+    return found
 
 
 _LABEL, _LABEL_TYPE = LABELS.place("label"), LABELS.place("label_type")

@@ -28,8 +28,9 @@ from tokenization_engine.register.edits import find_record
 from tokenization_engine.register.history import field_changes, project_history, unit_history
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.records import record_version, whole_record
+from tokenization_engine.register_api.answers import json_answer
 from tokenization_engine.register_api.bodies import check_no_claims
-from tokenization_engine.register_api.core import Api, Call, Handle, Route, json_answer
+from tokenization_engine.register_api.core import Api, Call, Handle, Route
 from tokenization_engine.register_api.once import HEADER, Answer, write_once
 from tokenization_engine.register_api.reading import read_part
 from tokenization_engine.register_api.schemas import NEW_PROJECT, NEW_UNIT, PROJECT, UNIT, object_of

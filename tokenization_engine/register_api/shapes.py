@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from tokenization_engine.register.model import Organization, Project, Unit
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tokenization_engine.register.model import Organization, Project, Unit, table_of
 from tokenization_engine.register.page_rows import (
     ISSUANCES,
     LABELS,
@@ -26,6 +29,13 @@ from tokenization_engine.register.page_rows import (
 def org_uid(organization: Organization | None) -> str | None:
     """The organization's id as CAD Trust writes one: hex digits without dashes."""
     return None if organization is None else organization.id.replace("-", "")
+
+
+def home_uid(session: Session) -> str | None:
+    """The id of the organization at home, written so; None before there is one."""
+    home = table_of(Organization)
+    found = session.connection().execute(select(home.c.id).where(home.c.is_home)).scalar()
+    return None if found is None else str(found).replace("-", "")
 
 
 def project_shape(project: ProjectRow, org: str | None, columns: Collection[str] = ()) -> dict[str, Any]:
@@ -51,20 +61,16 @@ def unit_shape(unit: UnitRow, org: str | None, columns: Collection[str] = ()) ->
     project_id = unit.issuance.project_id
     found = UNITS.published(unit.values)
     unit_id = unit.values[0]
-    found |= {
-        "issuanceId": unit.issuance_id,
-        "projectLocationId": unit.location_id,
-        "serialNumberBlock": unit.serial_number_block,
-        "orgUid": org,
-        "issuance": part_shape(ISSUANCES, unit.issuance.values, project_id, org),
-        "labels": [
-            {
-                **part_shape(LABELS, one.label, project_id, org),
-                "label_unit": {"id": one.link_id, "warehouseUnitId": unit_id, "labelId": one.label[0], "orgUid": org},
-            }
-            for one in unit.labels
-        ],
-    }
+    found["issuanceId"] = unit.issuance_id
+    found["projectLocationId"] = unit.location_id
+    found["serialNumberBlock"] = unit.serial_number_block
+    found["orgUid"] = org
+    found["issuance"] = part_shape(ISSUANCES, unit.issuance.values, project_id, org)
+    found["labels"] = labels = []
+    for one in unit.labels:
+        label = part_shape(LABELS, one.label, project_id, org)
+        label["label_unit"] = {"id": one.link_id, "warehouseUnitId": unit_id, "labelId": one.label[0], "orgUid": org}
+        labels.append(label)
     return _only(found, columns, Unit.id_name)
 
 

@@ -85,7 +85,12 @@ def register(filled_register: str, databases: Databases) -> Iterator[Register]:
 @pytest.fixture
 def settings(tmp_path: Path) -> EngineSettings:
     return load_settings(
-        EngineSettings, home=tmp_path / "home", author="admin", requests_per_key=0, requests_per_address=0
+        EngineSettings,
+        home=tmp_path / "home",
+        author="admin",
+        requests_per_key=0,
+        requests_per_address=0,
+        reader_processes=0,
     )
 
 

@@ -1,0 +1,166 @@
+"""What the bench of the register asks over HTTP: a daemon's door in a process of its own, and readers who wait in line.
+
+The door is the daemon's, with its gate, keys and routes; no node stands behind it, since none of these routes asks one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+from urllib.parse import quote
+
+import aiohttp
+
+from bench.register_data import YEARS, Size
+from bench.register_load import PAGE, Read, peak_mib
+from chain.config import load_settings
+from chain.door import Door, token_for
+from chain.fees import FeeSettings
+from chain.node import Node
+from chain.serve import open_door
+from tokenization_engine.api import engine_app
+from tokenization_engine.api_keys import HEADER, Role, make_key
+from tokenization_engine.desk import Lookout
+from tokenization_engine.register.store import Register
+from tokenization_engine.register_api.door import API_STATUSES
+from tokenization_engine.register_api.mount import register_routes
+from tokenization_engine.service import EngineService
+from tokenization_engine.settings import EngineSettings
+
+_START_SECONDS = 120
+
+Ask = Callable[[random.Random], str]
+
+
+def paths_of(size: Size) -> Mapping[str, Ask]:
+    """What readers ask: an address by the kind of question."""
+    last = max(1, size.units // PAGE)
+    deep, last_project = min(9_000, last), max(1, size.projects // 50)
+    units, projects, observer = f"/v1/units?limit={PAGE}", "/v1/projects?limit=50", f"/observer/units?limit={PAGE}"
+    not_over = quote('unitStatus:["Retired", "Cancelled", "Expired"]:not')
+    return {
+        "units, first page": lambda dice: f"{units}&page=1",
+        f"units, page {deep:,}": lambda dice: f"{units}&page={deep}",
+        "units, any page": lambda dice: f"{units}&page={dice.randint(1, last)}",
+        "units by serial, any page": lambda dice: f"{units}&order=SERIALNUMBER&page={dice.randint(1, last)}",
+        "units neither retired nor cancelled, by serial": lambda dice: (
+            f"{units}&order=SERIALNUMBER&filter={not_over}&page={dice.randint(1, max(1, last // 2))}"
+        ),
+        "units by vintage, any page": lambda dice: f"{units}&order=vintageYear:DESC&page={dice.randint(1, last)}",
+        "units, full text": lambda dice: f"{units}&search=buyer+{dice.randrange(2000)}&page=1",
+        "projects, any page": lambda dice: f"{projects}&page={dice.randint(1, last_project)}",
+        "observer, any page": lambda dice: f"{observer}&page={dice.randint(1, last)}",
+        "observer, vintage and country": lambda dice: (
+            f"{observer}&vintage={dice.choice(YEARS)}&country=BT&page={dice.randint(1, max(1, last // 100))}"
+        ),
+        "observer, full text": lambda dice: (
+            f"{observer}&text={dice.choice(('hydropower', 'wind'))}&page={dice.randint(1, max(1, last // 10))}"
+        ),
+    }
+
+
+def read_over_http(url: str, size: Size, readers: int, seconds: float) -> tuple[Read, list[Read]]:
+    """The first answer of a door to each question, and what so many readers saw then, each asking one question after
+    the other without a pause. The memory is the door's.
+    """
+    with _served(url) as (address, key, memory):
+        first, found = asyncio.run(_readers(address, key, size, readers, seconds))
+        for one in found:
+            one.peak_mib = memory()
+        return first, found
+
+
+async def _readers(address: str, key: str, size: Size, readers: int, seconds: float) -> tuple[Read, list[Read]]:
+    connector = aiohttp.TCPConnector(limit=readers)
+    async with aiohttp.ClientSession(connector=connector, headers={HEADER: key}) as session:
+        first = Read()
+        for name, path in paths_of(size).items():
+            started = time.perf_counter()
+            await _answer(session, address + path(random.Random(0)))
+            first.seconds[name] = [time.perf_counter() - started]
+        found = await asyncio.gather(
+            *(_reader(session, address, paths_of(size), random.Random(seed), seconds) for seed in range(readers))
+        )
+        return first, found
+
+
+async def _reader(
+    session: aiohttp.ClientSession, address: str, paths: Mapping[str, Ask], dice: random.Random, seconds: float
+) -> Read:
+    done, end = Read(), time.perf_counter() + seconds
+    names = list(paths)
+    while time.perf_counter() < end:
+        dice.shuffle(names)
+        for name in names:
+            asked = address + paths[name](dice)
+            started = time.perf_counter()
+            await _answer(session, asked)
+            done.seconds.setdefault(name, []).append(time.perf_counter() - started)
+    return done
+
+
+async def _answer(session: aiohttp.ClientSession, address: str) -> bytes:
+    async with session.get(address) as response:
+        body = await response.read()
+        assert response.status == 200, f"{address}: {body[:300]!r}"
+        return body
+
+
+@contextmanager
+def _served(url: str) -> Iterator[tuple[str, str, Callable[[], float]]]:
+    """The address of the door, a reader's key, and what asks for the door's peak memory (MiB)."""
+    context = get_context("spawn")
+    mine, theirs = context.Pipe()
+    ended = context.Event()
+    process = context.Process(target=_serve, args=(url, theirs, ended), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        assert mine.poll(_START_SECONDS), "the door did not open in time"
+        address, key = mine.recv()
+
+        def memory() -> float:
+            mine.send(None)
+            return float(mine.recv())
+
+        yield address, key, memory
+    finally:
+        ended.set()
+        process.join(_START_SECONDS)
+
+
+def _serve(url: str, pipe: Connection, ended: Event) -> None:
+    asyncio.run(_serve_until(url, pipe, ended))
+
+
+async def _serve_until(url: str, pipe: Connection, ended: Event) -> None:
+    register = Register.open(url, is_made=False)
+    with register.writing("bench") as session:
+        key = make_key(session, f"bench {time.time_ns()}", Role.READ)[1]
+    with TemporaryDirectory(prefix="bench-door-") as folder:
+        settings = load_settings(
+            EngineSettings, home=Path(folder), author="bench", requests_per_key=0, requests_per_address=0
+        )
+        lookout = Lookout(register=register, node=cast(Node, None), settings=settings)
+        service = EngineService(lookout=lookout)
+        routes, gate = register_routes(service, settings, fees=FeeSettings())
+        door = Door(port=0, token_file=settings.door.token_file, is_private=True)
+        app = engine_app(service, door, token=token_for(door), keys=gate.check, modules=[routes], statuses=API_STATUSES)
+        served = await open_door(app, door)
+        pipe.send((served.url, key))
+        while not ended.is_set():
+            if pipe.poll():
+                pipe.recv()
+                pipe.send(peak_mib())
+            await asyncio.sleep(0.2)
+        await served.close()
+    register.close()
