@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chain.console import Output
+from tokenization_engine.cli_options import read_hash
 from tokenization_engine.errors import ImportRefused
-from tokenization_engine.register.documents import Document, read_file
-from tokenization_engine.register.imports import import_file
+from tokenization_engine.register.imports import import_file, stage_file
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from tokenization_engine.register.intake import Written
+    from tokenization_engine.register.stage_many import StagedMany
     from tokenization_engine.sheets.imports import Progress
+
+VERSION = "recordVersion"
+"""What `register record` adds to a record, so that a change made from it is refused if the record changed since."""
 
 _WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xltx", ".xls", ".ods"})
 _COLUMNS = ("sheet", "row", "column", "field", "problem")
@@ -30,19 +34,24 @@ def is_workbook(file: Path) -> bool:
 def import_any(session: Session, file: Path, *, progress: Progress = lambda _: None) -> Written:
     """Import an XLSX, CSV or JSON file; raises ImportRefused, and then the session must not commit."""
     if not is_workbook(file):
-        return import_file(session, file)
+        return import_file(session, file, progress=progress)
     from tokenization_engine.sheets.imports import import_workbook  # noqa: PLC0415 - only workbooks need the reader
 
     return import_workbook(session, file, progress=progress)
 
 
-def read_any(file: Path) -> Document:
-    """The records of an XLSX, CSV or JSON file; raises ImportRefused."""
+def stage_any(session: Session, file: Path, *, progress: Progress = lambda _: None) -> StagedMany:
+    """Stage an XLSX, CSV or JSON file; raises ImportRefused, and then the session must not commit."""
     if not is_workbook(file):
-        return read_file(file)
-    from tokenization_engine.sheets.imports import read_workbook  # noqa: PLC0415 - as above
+        return stage_file(session, file, version_of=_take_version, progress=progress)
+    from tokenization_engine.sheets.imports import stage_workbook  # noqa: PLC0415 - as above
 
-    return read_workbook(file)
+    return stage_workbook(session, file, progress=progress)
+
+
+def _take_version(row: dict[str, Any]) -> bytes | None:
+    version = row.pop(VERSION, None)
+    return read_hash(version) if version else None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from chain.config import load_settings
 from chain.console import Output, output_option, working
 from puzzles.units import AssetId
 from tokenization_engine.cli_options import FILE, filter_options
-from tokenization_engine.cli_problems import import_any, is_workbook, telling_problems
+from tokenization_engine.cli_problems import import_any, telling_problems
 from tokenization_engine.errors import NotInRegister
 from tokenization_engine.register.intake import Written
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
@@ -44,7 +44,7 @@ def opened_register() -> Iterator[tuple[Register, str]]:
         register.close()
 
 
-class _OnlyChecking(Exception):  # not an error: it undoes what a dry run wrote
+class OnlyChecking(Exception):  # not an error: it undoes what a dry run wrote
     """The end of a dry run."""
 
 
@@ -62,14 +62,14 @@ def import_command(
     found: list[Written] = []
     with (
         opened_register() as (register, writer),
-        working(f"reading {file.name}", total=100 if is_workbook(file) else None) as progress,
+        working(f"reading {file.name}", total=100) as progress,
         telling_problems(out, file, is_dry_run=dry_run, marked=marked),
-        suppress(_OnlyChecking),
+        suppress(OnlyChecking),
         register.writing(author or writer, comment=comment) as session,
     ):
         found.append(import_any(session, file, progress=progress))
         if dry_run:
-            raise _OnlyChecking
+            raise OnlyChecking
     (result,) = found
     verb = "would be imported" if dry_run else "imported"
     text = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,24 +12,23 @@ import click
 
 from chain.console import Output, output_option, working
 from tokenization_engine.cli_options import FILE, read_hash
-from tokenization_engine.cli_problems import read_any
-from tokenization_engine.cli_register import opened_register
+from tokenization_engine.cli_problems import VERSION, stage_any, telling_problems
+from tokenization_engine.cli_register import OnlyChecking, opened_register
 from tokenization_engine.cli_sheets import export_command, template_command
 from tokenization_engine.errors import NothingToDo, TrailBroken
 from tokenization_engine.register.audit import Change
 from tokenization_engine.register.commit import commit
 from tokenization_engine.register.differences import Action, Difference, Staged, Table, differences
-from tokenization_engine.register.documents import Row
 from tokenization_engine.register.history import field_changes, project_history, unit_history
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.queries import find_project, find_unit
 from tokenization_engine.register.records import record_version, whole_record
+from tokenization_engine.register.stage_many import OnDesk, StagedMany
 from tokenization_engine.register.staging import (
+    count_staged,
     drop,
     stage_delete,
-    stage_insert,
     stage_split,
-    stage_update,
     staged_changes,
 )
 from tokenization_engine.register.verify import verify
@@ -38,9 +37,6 @@ from tokenization_engine.register.vocabularies import read_file as read_governan
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-VERSION = "recordVersion"
-"""What `register record` adds to a record, so that a change made from it is refused if the record changed since."""
 
 _DIFF_COLUMNS = ("record", "change", "field", "is", "becomes")
 _HISTORY_COLUMNS = ("entry", "when", "who", "why", "record", "field", "was", "became", "comment")
@@ -77,34 +73,58 @@ def record_command(units: tuple[str, ...], projects: tuple[str, ...]) -> None:
 @click.option("--delete-unit", "units", multiple=True, metavar="UNIT", help="Stage the deletion of a unit.")
 @click.option("--delete-project", "projects", multiple=True, metavar="PROJECT", help="Stage the deletion of a project.")
 @click.option("--split", "split", nargs=2, metavar="UNIT COUNTS", help="Stage a unit in parts, as in --split ID 40,60.")
+@click.option("--dry-run", is_flag=True, help="Check FILE, stage nothing, and show every problem by its place.")
+@click.option("--marked", type=FILE, help="Where to write a copy of an XLSX FILE with the problems marked.")
 @output_option
 def stage_command(
-    out: Output, file: Path | None, units: tuple[str, ...], projects: tuple[str, ...], split: tuple[str, str] | None
+    out: Output,
+    file: Path | None,
+    *,
+    units: tuple[str, ...],
+    projects: tuple[str, ...],
+    split: tuple[str, str] | None,
+    dry_run: bool,
+    marked: Path | None,
 ) -> None:
-    """Stage the records of FILE (XLSX, CSV or JSON): new ones, and those the register holds as they are to be."""
+    """Stage the records of FILE (XLSX, CSV or JSON): new ones, and those the register holds as they are to be.
+
+    Records that say what the register says already are passed over.
+    """
     if file is None and not (units or projects or split):
         raise NothingToDo("there is nothing to stage: name a file, --delete-unit, --delete-project or --split")
-    with opened_register() as (opened, author), working("staging"), opened.writing(author) as session:
-        staged: list[Staged | None] = [] if file is None else list(_stage_file(session, file))
+    staged: list[OnDesk] = []
+    with (
+        opened_register() as (opened, author),
+        suppress(OnlyChecking),
+        opened.writing(author) as session,
+    ):
+        done = StagedMany() if file is None else _stage_file(out, session, file, is_dry_run=dry_run, marked=marked)
+        staged += done.changes
         if split:
             counts = [{"unitCount": int(count) if count.isdecimal() else 0} for count in split[1].split(",")]
-            staged.append(stage_split(session, find_unit(session, split[0]).id, counts))
-        staged += [stage_delete(session, Table.UNITS, find_unit(session, name).id) for name in units]
-        staged += [stage_delete(session, Table.PROJECTS, find_project(session, name).id) for name in projects]
-    kept = [one for one in staged if one is not None]
-    counts_text = ", ".join(f"{sum(one.action is action for one in kept)} {action.lower()}" for action in Action)
-    text = f"staged: {counts_text}; see `register diff`, then `register commit` or `register drop`"
-    value = [{"record_id": one.record_id, "table": one.table, "action": one.action} for one in kept]
-    out.show({"staged": value}, text=lambda console: console.print(text))
+            staged.append(_on_desk(stage_split(session, find_unit(session, split[0]).id, counts)))
+        ends = [stage_delete(session, Table.UNITS, find_unit(session, name).id) for name in units]
+        ends += [stage_delete(session, Table.PROJECTS, find_project(session, name).id) for name in projects]
+        staged += [_on_desk(one) for one in ends if one is not None]
+        if dry_run:
+            raise OnlyChecking
+    counts_text = ", ".join(f"{sum(one.action is action for one in staged)} {action.lower()}" for action in Action)
+    verb = "would be staged" if dry_run else "staged"
+    text = f"{verb}: {counts_text}; {done.unchanged_count} records say what the register says"
+    text += "" if dry_run else "; see `register diff`, then `register commit` or `register drop`"
+    value = {"is_dry_run": dry_run, "staged": staged, "unchanged_count": done.unchanged_count}
+    out.show(value, text=lambda console: console.print(text))
 
 
 @register.command("diff")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Changes shown.")
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="Changes passed over before them.")
 @output_option
-def diff_command(out: Output, limit: int) -> None:
-    """What the staged changes write, field by field."""
+def diff_command(out: Output, limit: int, offset: int) -> None:
+    """What the staged changes write, field by field, in the order in which they were staged."""
     with opened_register() as (opened, _), opened.reading() as session:
-        waiting = staged_changes(session, limit=limit)
+        waiting = staged_changes(session, limit=limit, offset=offset)
+        count = count_staged(session)
     found = [(one, differences(one)) for one in waiting]
     value = [_diff_view(one, fields) for one, fields in found]
     rows = [
@@ -117,7 +137,10 @@ def diff_command(out: Output, limit: int) -> None:
         for one, fields in found
         for field in fields
     ]
-    out.show_table({"changes": value}, _DIFF_COLUMNS, rows, empty="nothing is staged, or nothing would change")
+    nothing = "nothing would change" if found else "nothing is staged" if not count else f"only {count} changes wait"
+    out.show_table({"changes": value, "staged_count": count}, _DIFF_COLUMNS, rows, empty=nothing)
+    if found and len(found) < count and not out.is_json:
+        click.echo(f"changes {offset + 1} to {offset + len(found)} of {count}: see the others with --offset", err=True)
 
 
 @register.command("commit")
@@ -129,10 +152,10 @@ def commit_command(out: Output, records: tuple[str, ...], comment: str | None, a
     """Write the staged changes into the register, or those of the RECORDs alone: all of them, or none."""
     with (
         opened_register() as (opened, writer),
-        working("committing"),
         opened.writing(author or writer, comment=comment) as session,
+        working("committing", total=len(records) or count_staged(session)) as progress,
     ):
-        done = commit(session, records or None)
+        done = commit(session, records or None, progress=progress)
     text = (
         f"committed: {done.inserted} inserted, {done.updated} updated, {done.deleted} deleted; "
         f"entries {done.first_entry} to {done.last_entry} of the audit trail"
@@ -227,23 +250,16 @@ def _with_version(record: Project | Unit) -> dict[str, Any]:
     return whole_record(record) | {VERSION: f"0x{record_version(record).hex()}"}
 
 
-def _stage_file(session: Session, file: Path) -> Iterable[Staged]:
-    document = read_any(file)
-    for table, rows in ((Table.PROJECTS, document.projects), (Table.UNITS, document.units)):
-        for row in rows:
-            yield _stage_row(session, table, row)
+def _stage_file(out: Output, session: Session, file: Path, *, is_dry_run: bool, marked: Path | None) -> StagedMany:
+    with (
+        working(f"reading {file.name}", total=100) as progress,
+        telling_problems(out, file, is_dry_run=is_dry_run, marked=marked),
+    ):
+        return stage_any(session, file, progress=progress)
 
 
-def _stage_row(session: Session, table: Table, row: Row) -> Staged:
-    raw = {name: value for name, value in row.items() if name != VERSION}
-    version = read_hash(row[VERSION]) if row.get(VERSION) else None
-    record_id = raw.get(table.kind.id_name)
-    is_held = isinstance(record_id, str) and session.get(table.kind, record_id) is not None
-    return stage_update(session, table, raw, version=version) if is_held else stage_insert(session, table, raw)
-
-
-def _what(staged: Staged) -> str:
-    return f"{staged.action.lower()} {staged.table.kind.kind}"
+def _on_desk(staged: Staged) -> OnDesk:
+    return OnDesk(record_id=staged.record_id, table=staged.table, action=staged.action)
 
 
 def _diff_view(staged: Staged, fields: list[Difference]) -> dict[str, Any]:

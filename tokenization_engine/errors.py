@@ -95,13 +95,13 @@ class RecordInvalid(RegisterError):
 
 
 class ImportRefused(RecordInvalid):
-    """A file of records of which at least one is refused, so none was imported."""
+    """A file of records of which at least one is refused, so none was imported, or staged."""
 
-    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, source: str, problems: Sequence[Problem], *, verb: str = "imported") -> None:
         """Name the file, and count its problems."""
         self.source = source
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        super().__init__(problems, headline=f"nothing was imported from {source}, {count}")
+        super().__init__(problems, headline=f"nothing was {verb} from {source}, {count}")
 
 
 class ExportFailed(RegisterError):

@@ -1,4 +1,4 @@
-"""Files of records read into rows that know their line: JSON with nested records, CSV with dotted columns.
+"""Files of records read into rows that know their line: JSON with nested records, or CSV (`csv_file.py`).
 
 Only the shape is read here; what a field may hold is for `checks.py`. A file is refused for a wrong encoding,
 a duplicate key or column, a torn end, and anything else that would let one reader see other records than the
@@ -7,57 +7,73 @@ next.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import json.scanner
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from json.decoder import JSONObject  # type: ignore[attr-defined]  # exists; typeshed leaves it out
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tokenization_engine.errors import ImportRefused, Problem
 from tokenization_engine.register.checks import quoted
-from tokenization_engine.register.csv_cells import bare_cell
+from tokenization_engine.register.csv_file import read_csv
+from tokenization_engine.register.rows import Row
 
 MAX_BYTES = 100 * 2**20
-"""Largest file read: a national register's yearly batch is a hundredth of it."""
+"""Largest JSON file read: a national register's yearly batch is a hundredth of it. CSV may have any size."""
 
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-_LISTS = {"projectLocation": "projectLocations", "issuance": "issuances", "label": "labels"}
-
-
-class Row(dict[str, Any]):
-    """One record as the file gives it, and the line it begins on."""
-
-    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The records of one file; `source` is its name in sentences."""
+    """The records of one file, each list to be read once, projects first; `source` is its name in sentences.
+
+    Where the file passes by as it is read, `problems` grows meanwhile, and `share` tells how much of it has passed.
+    """
 
     source: str
-    projects: list[Row] = field(default_factory=list)
-    units: list[Row] = field(default_factory=list)
+    projects: Iterable[Row] = ()
+    units: Iterable[Row] = ()
+    problems: list[Problem] = field(default_factory=list)
+    share: Callable[[], float] = lambda: 1.0
 
 
-def read_file(path: Path) -> Document:
-    """The records of the file at `path`; raises ImportRefused, also when the file cannot be read."""
+@contextmanager
+def opened_file(path: Path) -> Iterator[Document]:
+    """The file at `path` while the context lasts; raises ImportRefused, also when the file cannot be read."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            size = path.stat().st_size
+            if is_csv(path.name):
+                yield _of_csv(file, path.name, share=lambda: file.tell() / max(size, 1))
+            else:
+                yield read_json(file.read(MAX_BYTES + 1), path.name)
     except OSError as error:
         raise _refuse(str(path), f"the file cannot be read ({error.strerror})") from error
-    return read_document(data, path.name)
 
 
 def read_document(data: bytes, source: str) -> Document:
     """The records of a JSON or CSV file, told apart by its name (`.csv` is CSV); raises ImportRefused."""
-    return read_csv(data, source) if source.lower().endswith(".csv") else read_json(data, source)
+    return _of_csv(io.BytesIO(data), source) if is_csv(source) else read_json(data, source)
+
+
+def is_csv(source: str) -> bool:
+    """Whether the file's name says that it is CSV."""
+    return source.lower().endswith(".csv")
+
+
+def _of_csv(file: IO[bytes], source: str, share: Callable[[], float] = lambda: 1.0) -> Document:
+    problems: list[Problem] = []
+    read = read_csv(file, source, problems)
+    if read.is_projects:
+        return Document(source=source, projects=read.rows, problems=problems, share=share)
+    return Document(source=source, units=read.rows, problems=problems, share=share)
 
 
 def read_json(data: bytes, source: str) -> Document:
@@ -68,34 +84,6 @@ def read_json(data: bytes, source: str) -> Document:
     if unknown := top.keys() - {"projects", "units", "note"}:
         raise _refuse(source, f"holds {quoted(min(unknown))}, expected only projects, units and a note", top.line)
     return Document(source=source, projects=_rows(top, "projects", source), units=_rows(top, "units", source))
-
-
-def read_csv(data: bytes, source: str) -> Document:
-    """The records of a CSV file with a header: projects if it has a column projectName, else units.
-
-    A column `issuance.startDate` gives a field of a nested record; in `labels`, semicolons part the labels.
-    """
-    lines = _csv_lines(_text(data, source), source)
-    first = next(lines, None)
-    if first is None:
-        raise _refuse(source, "holds no header: expected the names of the fields in the first line", 1)
-    header = [name.strip() for name in first[1]]
-    for index, name in enumerate(header):
-        if not name:
-            raise _refuse(source, f"column {index + 1} of the header has no name", 1)
-        if name in header[:index]:
-            raise _refuse(source, f"the column {quoted(name)} stands in the header twice", 1)
-    problems, rows = [], []
-    is_projects = "projectName" in header
-    for line, cells in lines:
-        if len(cells) != len(header):
-            reason = f"has {len(cells)} fields, the header {len(header)}: is the file cut off, or a quote missing?"
-            problems.append(Problem(reason=reason, line=line))
-            continue
-        rows.append(_nested(header, cells, line, is_projects=is_projects))
-    if problems:
-        raise ImportRefused(source, problems)
-    return Document(source=source, projects=rows) if is_projects else Document(source=source, units=rows)
 
 
 def _refuse(source: str, reason: str, line: int | None = None) -> ImportRefused:
@@ -122,52 +110,6 @@ def _rows(top: Row, name: str, source: str) -> list[Row]:
     if not isinstance(rows, list) or not all(isinstance(row, Row) for row in rows):
         raise _refuse(source, f"{name} is not a list of records", top.line)
     return rows
-
-
-def _csv_lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Each filled line's number (of its first line, should a quoted field span several) and cells."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise _refuse(
-            source, f"the file is no CSV from here on ({error}): is it cut off, or a quote missing?", line
-        ) from error
-
-
-def _separator(text: str) -> str:
-    """What parts the names of the header: commas, or the semicolons or tabs of a spreadsheet's local CSV."""
-    header = text.lstrip().split("\n", 1)[0]
-    return max(",;\t", key=header.count)
-
-
-def _nested(header: list[str], cells: list[str], line: int, *, is_projects: bool) -> Row:
-    row = Row()
-    row.line = line
-    for name, written in zip(header, cells, strict=True):
-        cell = bare_cell(written)
-        if not cell.strip():
-            continue
-        parent, dot, child = name.partition(".")
-        if name == "labels":
-            row[name] = [part.strip() for part in cell.split(";") if part.strip()]
-        elif dot and is_projects and parent in _LISTS:
-            row.setdefault(_LISTS[parent], [_empty_row(line)])[0][child] = cell
-        elif dot and parent == "issuance" and not is_projects:
-            row.setdefault(parent, _empty_row(line))[child] = cell
-        else:
-            row[name] = cell
-    return row
-
-
-def _empty_row(line: int) -> Row:
-    row = Row()
-    row.line = line
-    return row
 
 
 class _JsonReader:

@@ -15,7 +15,7 @@ from sqlalchemy import Table as SqlTable
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from tokenization_engine.errors import Problem, RecordInvalid
+from tokenization_engine.errors import Problem, RecordChanged, RecordInvalid
 from tokenization_engine.register.audit import Trail, canonical_json
 from tokenization_engine.register.checks import RecordReader
 from tokenization_engine.register.differences import Action, Table
@@ -62,7 +62,8 @@ class StagedMany:
     unchanged_count: int = 0
 
 
-def _admit_all(_: Mapping[str, Any], __: str) -> Sequence[Problem]:
+def admit_all(_: Mapping[str, Any], __: str) -> Sequence[Problem]:
+    """That nothing is wrong with a new unit."""
     return ()
 
 
@@ -70,13 +71,14 @@ def stage_many(
     session: Session,
     rows: Iterable[Wanted],
     *,
-    check_new: Callable[[Mapping[str, Any], str], Sequence[Problem]] = _admit_all,
+    check_new: Callable[[Mapping[str, Any], str], Sequence[Problem]] = admit_all,
     progress: Callable[[int], None] = lambda _: None,
 ) -> StagedMany:
     """Stage the records: those that the register holds as changes, the others as new; all of them, or none.
 
     `check_new` names what is wrong with a new unit beyond the register's own checks. `progress` is told the records
-    read so far. Raises RecordInvalid with every problem, and StagingRefused; then the session must not commit.
+    read so far. Raises RecordInvalid with every problem, RecordChanged and StagingRefused; then the session must not
+    commit.
     """
     desk = _Desk(session, check_new)
     for some in _chunks(rows):
@@ -138,8 +140,10 @@ class _Desk:
         original = None if record is None else whole_record(record)
         base_hash = None if original is None else version_of(original)
         if one.version is not None and base_hash is not None and one.version != base_hash:
-            reason = "was changed since it was read: read it again, and make the change anew"
-            problems.append(self._problem(one, reason))
+            raise RecordChanged(
+                f"{one.table.kind.kind} {record_id} was changed since it was read: read it again, and make the change "
+                "anew"
+            )
         if problems:
             self.problems += problems
             return None

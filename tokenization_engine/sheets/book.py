@@ -15,8 +15,8 @@ from typing import Any
 
 from tokenization_engine.errors import ImportRefused, Problem
 from tokenization_engine.register.checks import quoted
-from tokenization_engine.register.documents import Row
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit
+from tokenization_engine.register.rows import Row
 from tokenization_engine.sheets.shape import (
     ISSUANCES,
     LABEL_UNITS,
@@ -165,17 +165,21 @@ class Book:
 
 
 @contextmanager
-def opened_book(path: Path) -> Iterator[Book]:
-    """The workbook at `path` while the context lasts; raises ImportRefused for sheets that are no register's."""
-    with opened_workbook(path) as sheets:
+def opened_book(path: Path, *, source: str | None = None) -> Iterator[Book]:
+    """The workbook at `path` while the context lasts; raises ImportRefused for sheets that are no register's.
+
+    `source` is its name in sentences, the file's own if not given.
+    """
+    source = source or path.name
+    with opened_workbook(path, source=source) as sheets:
         problems: list[Problem] = []
         tables = _tables(sheets, problems)
         if not problems and not tables:
             names = ", ".join(SHEETS)
             problems.append(Problem(reason=f"no sheet holds anything: expected some of {names}"))
         if problems:
-            raise ImportRefused(path.name, problems)
-        yield Book(source=path.name, tables=tables)
+            raise ImportRefused(source, problems)
+        yield Book(source=source, tables=tables)
 
 
 def _tables(sheets: list[OpenSheet], problems: list[Problem]) -> dict[str, Table]:

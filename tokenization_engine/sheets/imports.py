@@ -1,18 +1,22 @@
-"""Importing a workbook: all of it in one transaction, or nothing with every problem named by sheet, row and column."""
+"""Importing and staging a workbook: all of it in one transaction, or nothing, every problem named by sheet, row and
+column.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from tokenization_engine.errors import ImportRefused, Problem
+from tokenization_engine.errors import ImportRefused, Problem, RecordInvalid
 from tokenization_engine.register.audit import Trail
-from tokenization_engine.register.documents import Document
+from tokenization_engine.register.differences import Table
 from tokenization_engine.register.intake import Intake, TooManyProblems, Written
+from tokenization_engine.register.stage_many import StagedMany, Wanted, admit_all, stage_many
 from tokenization_engine.sheets.book import Book, opened_book
 from tokenization_engine.sheets.shape import PROJECTS, SHEETS, UNITS
 from tokenization_engine.sheets.tables import place_of
@@ -21,6 +25,7 @@ _PART = re.compile(r"\.(\w+)(?:\[\d+\])?$")
 _PLACE = re.compile(r"(?:sheet )?(\w+)(?: row (\d+))?(?: column ([A-Z]+))?$")
 _PLURALS = {"issuance": "issuances"}
 _REQUIRED = "required"  # also what is said of a cell that could not be read
+_NO_RECORDS = Problem(reason="the workbook holds no projects and no units")
 _TICK = 500
 _OPENED = 20
 Progress = Callable[[int], None]
@@ -62,17 +67,47 @@ def import_workbook(session: Session, path: Path, *, progress: Progress = lambda
         if problems:
             raise ImportRefused(path.name, _located(problems, book))
         if not intake.read_count:
-            raise ImportRefused(path.name, [Problem(reason="the workbook holds no projects and no units")])
+            raise ImportRefused(path.name, [_NO_RECORDS])
         return written
 
 
-def read_workbook(path: Path) -> Document:
-    """The records of the XLSX file at `path`, to be staged; raises ImportRefused."""
-    with opened_book(path) as book:
-        projects, units = list(book.projects()), list(book.units())
-        if book.problems:
-            raise ImportRefused(path.name, _located(book.problems, book))
-        return Document(source=path.name, projects=projects, units=units)
+def stage_workbook(
+    session: Session,
+    path: Path,
+    *,
+    source: str | None = None,
+    check_new: Callable[[Mapping[str, Any], str], Sequence[Problem]] = admit_all,
+    progress: Progress = lambda _: None,
+) -> StagedMany:
+    """Stage the records of the XLSX file at `path` as `stage_many` does; raises ImportRefused, and then the session
+    must not commit. `source` is the file's name in sentences, `progress` is told the percentage done.
+    """
+    with opened_book(path, source=source) as book:
+        progress(_OPENED)
+        problems: Sequence[Problem] = ()
+        done = StagedMany()
+        try:
+            done = stage_many(
+                session,
+                _wanted(book),
+                check_new=check_new,
+                progress=lambda count: progress(_OPENED + (100 - _OPENED) * count // max(book.row_count, count)),
+            )
+        except ImportRefused:
+            raise
+        except RecordInvalid as error:
+            problems = error.problems
+        if book.problems or problems:
+            raise ImportRefused(book.source, _located([*book.problems, *problems], book), verb="staged")
+        if not (done.changes or done.unchanged_count):
+            raise ImportRefused(book.source, [_NO_RECORDS], verb="staged")
+        return done
+
+
+def _wanted(book: Book) -> Iterator[Wanted]:
+    for table, sheet, rows in ((Table.PROJECTS, PROJECTS, book.projects()), (Table.UNITS, UNITS, book.units())):
+        for row in rows:
+            yield Wanted(table=table, raw=row, place=place_of(sheet, row.line or 0))
 
 
 def sheet_problems(error: ImportRefused) -> list[SheetProblem]:
