@@ -133,6 +133,21 @@ def test_writers_past_the_register_cannot_make_serials_overlap(both: Register) -
         assert sorted(pool.map(write, range(4))) == [False, False, False, True]
 
 
+@pytest.mark.parametrize("blocks", [((100, 110), (110, 120)), ((100, 199), (150, 160)), ((100, 120), (101, 99))])
+def test_rows_of_one_statement_cannot_share_serials(both: Register, blocks: tuple[tuple[int, int], ...]) -> None:
+    with both.writing("admin") as session:
+        imported(session, unit(1, 99))
+        row = dict(session.execute(select(table_of(Unit))).mappings().one())
+    rows = [
+        row | {"id": f"0000000{n}-0000-4000-8000-000000000000", "first": first, "last": last}
+        for n, (first, last) in enumerate([*blocks, (300, 310)])
+    ]
+    with pytest.raises(DBAPIError, match="may not share serials"), both.engine.begin() as connection:
+        connection.execute(table_of(Unit).insert().values(rows))
+    with both.engine.begin() as connection:
+        connection.execute(table_of(Unit).insert().values([rows[0], rows[2]]))
+
+
 def test_postgres_refuses_units_under_an_old_snapshot(postgres_url: str) -> None:
     register = Register.open(postgres_url)
     with register.writing("admin") as session:
@@ -140,6 +155,9 @@ def test_postgres_refuses_units_under_an_old_snapshot(postgres_url: str) -> None
     engine = register.engine.execution_options(isolation_level="REPEATABLE READ")
     with pytest.raises(DBAPIError, match="READ COMMITTED"), engine.begin() as connection:
         connection.execute(text("UPDATE units SET first = first"))
+    with pytest.raises(DBAPIError, match="READ COMMITTED"), engine.begin() as connection:
+        row = dict(connection.execute(select(table_of(Unit))).mappings().one())
+        connection.execute(table_of(Unit).insert(), [row | {"id": "x", "first": 900, "last": 900}])
     register.close()
 
 
@@ -224,6 +242,7 @@ def test_migration_down_and_up_again_keeps_the_rows_and_chains_the_old_entries(b
     with both.engine.begin() as connection:
         connection.execute(text("UPDATE audit_trail SET entry_hash = NULL"))
     run_migrations(both, "head", is_up=True)
+    both.rebuild_search()  # as who opens it does
     with both.reading() as session:
         assert session.scalar(select(RegisterState.head_hash)) == head
         assert [one[:2] for one in shown(session)] == [(1, 100), (101, 140), (141, 200)]
