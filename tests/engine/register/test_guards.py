@@ -155,9 +155,10 @@ def test_postgres_refuses_units_under_an_old_snapshot(postgres_url: str) -> None
     engine = register.engine.execution_options(isolation_level="REPEATABLE READ")
     with pytest.raises(DBAPIError, match="READ COMMITTED"), engine.begin() as connection:
         connection.execute(text("UPDATE units SET first = first"))
+    with register.reading() as session:
+        row = dict(session.execute(select(table_of(Unit))).mappings().one()) | {"id": "x", "first": 900, "last": 900}
     with pytest.raises(DBAPIError, match="READ COMMITTED"), engine.begin() as connection:
-        row = dict(connection.execute(select(table_of(Unit))).mappings().one())
-        connection.execute(table_of(Unit).insert(), [row | {"id": "x", "first": 900, "last": 900}])
+        connection.execute(table_of(Unit).insert(), [row])
     register.close()
 
 
