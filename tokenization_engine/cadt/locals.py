@@ -1,6 +1,6 @@
 """The register's side of the comparison: units that are or were tokens, and what stands beside them.
 
-All of them are read at once for a comparison of everything; for some, those are read, and the others when they are met.
+Those that a comparison is about are read at once, be it all of them; what stands beside them, when it is met.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Locals:
     """The register's tokens by serial, as of one moment."""
 
     def __init__(self, register: Register, ids: Sequence[str] | None = None) -> None:
-        """Read every unit that is or was a token, or those of these ids."""
+        """Read every unit that is or was a token, or those of these ids; none of them: each block is looked up."""
         query = select(Unit).where(Unit.asset_id.is_not(None)).options(selectinload(Unit.label_units))
         self._register = register
-        self._has_all = ids is None
+        self._looks_up = ids is not None and not ids
         self._tokens: dict[str, list[Local]] = {}
         with register.reading() as session:
             for part in [query] if ids is None else [query.where(Unit.id.in_(some)) for some in _some_at_once(ids)]:
@@ -45,9 +45,8 @@ class Locals:
 
     def meeting(self, block: UnitBlock) -> list[Local]:
         """The register's units that share serials with the block, in order; none if no token is among them."""
-        if not self._has_all:
-            with self._register.reading() as session:
-                beside = [_local(unit) for unit in overlapping_units(session, block)]
+        if self._looks_up:
+            beside = self._beside(block)
             return beside if any(local.asset_id is not None for local in beside) else []
         found = self._tokens.get(block.series, [])
         begin = max(0, bisect_right(self._firsts.get(block.series, []), block.first) - 1)
@@ -59,6 +58,9 @@ class Locals:
                 met.append(local)
         if not met or sum(_shared(one.block, block) for one in met) == block.unit_count:
             return met
+        return self._beside(block)
+
+    def _beside(self, block: UnitBlock) -> list[Local]:
         with self._register.reading() as session:
             return [_local(unit) for unit in overlapping_units(session, block)]
 
