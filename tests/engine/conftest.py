@@ -14,6 +14,7 @@ from chain.settings import NodeSettings
 from climate_wallet.keys import KeyStore
 from puzzles.units import LauncherId, Mojos
 from sim.local_chain import LocalChain
+from tests.engine.crashes import bury
 from tests.engine.databases import Databases
 from tests.engine.people import COLD_WORDS, HOT_KEYS, HOT_WORDS, cold_keys
 from tokenization_engine import create, work
@@ -88,6 +89,7 @@ async def desk(wiring: Wiring, node: Node, chain: LocalChain) -> AsyncIterator[D
     await chain.faucet(HOT_KEYS.own.puzzle_hash, FUNDS)
     yield Desk(register=register, node=node, keys=HOT_KEYS, settings=wiring.engine, fees=wiring.fees)
     register.close()
+    bury()
 
 
 @pytest.fixture

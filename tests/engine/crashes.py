@@ -81,5 +81,15 @@ def doomed(desk: Desk, fuse: Fuse) -> Desk:
     return _started(desk, register, cast(Node, FusedNode(desk.node, fuse)))
 
 
+def bury() -> None:
+    """Close what the engines started here left open; a register may be closed twice."""
+    while _STARTED:
+        _STARTED.pop().close()
+
+
+_STARTED: list[Register] = []
+
+
 def _started(desk: Desk, register: Register, node: Node) -> Desk:
+    _STARTED.append(register)
     return Desk(register=register, node=node, keys=desk.keys, settings=desk.settings, fees=desk.fees)

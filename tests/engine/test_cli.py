@@ -248,7 +248,7 @@ def test_owners_are_rotated_by_files(opened: Shell, farming: None) -> None:
     order, signatures = str(opened.folder / "order.json"), str(opened.folder / "signatures.json")
     narrow = ("--allot", f"{SERIES}:1-100")
     opened.run("rotate", "prepare", *narrow, "--output", order)
-    signer = Shell(chain=opened.chain, folder=opened.folder, flags=with_cold_key(opened.flags))
+    signer = replace(opened, flags=with_cold_key(opened.flags))
     signer.run("rotate", "sign", order, "--output", signatures, typed="y\n")
     done = opened.json("rotate", "attach", order, signatures, "--fee-mojos", "0", "--wait")
     assert done["state"] == "confirmed"
@@ -391,7 +391,7 @@ def test_refusal_is_json_when_asked_for(shell: Shell) -> None:
 
 def test_node_that_is_down_is_named(calm: Shell) -> None:
     flags = tuple("http://127.0.0.1:9" if each.startswith("http") else each for each in calm.flags)
-    down = Shell(chain=calm.chain, folder=calm.folder, flags=flags)
+    down = replace(calm, flags=flags)
     assert "no node answers at http://127.0.0.1:9" in down.refusal(UNREACHABLE, "registry", "show")
 
 

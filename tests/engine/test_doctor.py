@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from chain.doctor.findings import Found, Verdict
 from climate_wallet.keys import KeyStore
@@ -40,7 +40,7 @@ async def test_new_engine_is_told_what_to_do_first(wiring: Wiring, keys_root: Pa
     assert (found["registry"].verdict, found["registry"].advice) == (
         Verdict.WARNING,
         "`registry create NAME`, or `registry open ID`, or --database if its database is another than "
-        f"{wiring.engine.database}",
+        f"{make_url(wiring.engine.database)}",
     )
 
 

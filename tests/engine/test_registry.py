@@ -79,10 +79,12 @@ async def test_registry_read_again_from_its_spends_is_the_same(
 ) -> None:
     await tokenized(desk, chain, (1, 100), (201, 300))
     seen = await desk.look()
-    for again in (await reborn(desk).look(founded), await other.look(founded)):
+    once_more = reborn(desk)
+    for again in (await once_more.look(founded), await other.look(founded)):
         assert again.newest == seen.newest
         assert again.free.root == seen.free.root
         assert set(again.issued) == set(seen.issued)
+    once_more.register.close()
 
 
 async def test_idle_look_asks_the_node_twice(desk: Desk, founded: LauncherId, chain: LocalChain) -> None:
