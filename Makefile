@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo demo-serve test check slow real bench compile clean
+.PHONY: setup demo demo-serve test check slow postgres real bench compile clean
 
 setup: $(READY)
 
@@ -32,6 +32,11 @@ check: test
 
 slow: setup            ## the long suites, after make test
 	@$(BIN)/python -m pytest -n auto -m "slow and not real_node" --timeout 1800
+
+postgres: setup        ## the engine's tests once more, on PostgreSQL; but for those that write nothing, or ask no database
+	@$(BIN)/python -m pytest tests/engine -n auto -m "not slow and not real_node" --database postgresql \
+		$(addprefix --ignore tests/engine/,migrations api/test_fuzz.py api/test_openapi.py cadt/test_hostile.py \
+		cadt/test_stops.py sheets/test_hostile.py register/test_vocabulary.py register/test_lifecycle.py test_start.py)
 
 real: setup            ## the suites on a real full node and the official wallet: two workers, a node each (plots: made once)
 	@$(BIN)/python -m pytest tests/real_node -n 2 --dist loadgroup -m real_node --timeout 1200
