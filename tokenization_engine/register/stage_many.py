@@ -21,8 +21,8 @@ from tokenization_engine.register.checks import RecordReader
 from tokenization_engine.register.differences import Action, Table
 from tokenization_engine.register.edits import load_projects
 from tokenization_engine.register.fields import BLOCK_FIELDS
-from tokenization_engine.register.intake import MAX_PROBLEMS
-from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Record, Unit, table_of
+from tokenization_engine.register.intake import MAX_PROBLEMS, SERVERS_OWN, read_record
+from tokenization_engine.register.model import PROJECT_CHILDREN, Issuance, Label, Project, Record, Unit, table_of
 from tokenization_engine.register.records import parts_of, version_of, whole_record
 from tokenization_engine.register.staging import check_room, read_whole, with_ids
 from tokenization_engine.register.trail_model import StagedChange
@@ -30,6 +30,7 @@ from tokenization_engine.register.unit_edits import load_units
 from tokenization_engine.register.vocabularies import current
 
 _AT_ONCE: Mapping[Table, int] = {Table.PROJECTS: 100, Table.UNITS: 500}
+_MAX_SHARED = 5000
 _BLOCK = frozenset(one.column for one in BLOCK_FIELDS)
 _Readers = Mapping[tuple[str, int], RecordReader]
 
@@ -100,6 +101,7 @@ class _Desk:
         self._session = session
         self._check_new = check_new
         self._vocabulary = current(session)
+        self._shared = _Shared(session)
         self._trail = Trail.of(session)
         self._seen: dict[str, str] = {}  # the places of records by their ids
 
@@ -147,7 +149,7 @@ class _Desk:
         if problems:
             self.problems += problems
             return None
-        if record is not None and _says_nothing_new(record, data, readers):
+        if record is not None and self._says_nothing_new(record, data, readers):
             self.done.unchanged_count += 1
             return None
         action = Action.INSERT if record is None else Action.UPDATE
@@ -162,6 +164,14 @@ class _Desk:
             "original": None if original is None else canonical_json(original),
             "base_hash": base_hash,
         }
+
+    def _says_nothing_new(self, record: Project | Unit, raw: Mapping[str, Any], readers: _Readers) -> bool:
+        """Whether a commit of the record would leave everything as it is."""
+        if not _is_same(record, raw, readers["", 0]):
+            return False
+        if isinstance(record, Unit):
+            return self._shared.are_alike(record, raw)
+        return _has_same_parts(record, raw, readers)
 
     def _waiting(self, ids: Sequence[str]) -> frozenset[str]:
         query = select(StagedChange.record_id).where(StagedChange.record_id.in_(ids))
@@ -188,13 +198,6 @@ def _update(desk: SqlTable) -> Any:
     return update(desk).where(desk.c.record_id == bindparam("of_record")).values(values)
 
 
-def _says_nothing_new(record: Project | Unit, raw: Mapping[str, Any], readers: _Readers) -> bool:
-    """Whether a commit of the record would leave everything as it is."""
-    if not _is_same(record, raw, readers["", 0]):
-        return False
-    return _refers_alike(record, raw) if isinstance(record, Unit) else _has_same_parts(record, raw, readers)
-
-
 def _is_same(record: Record, raw: Mapping[str, Any], reader: RecordReader) -> bool:
     for one in record.fields:
         is_kept = one.is_ours and one.name not in raw and one.column not in _BLOCK
@@ -203,15 +206,49 @@ def _is_same(record: Record, raw: Mapping[str, Any], reader: RecordReader) -> bo
     return True
 
 
-def _refers_alike(unit: Unit, raw: Mapping[str, Any]) -> bool:
-    labels = raw.get("labels")
-    is_plain = isinstance(labels, list) and all(isinstance(one, str) for one in labels)
-    return (
-        raw.get("issuance") is None
-        and raw.get("issuanceId") in (None, "", unit.issuance_id)
-        and (raw.get("projectLocationId") or None) == unit.project_location_id
-        and (labels is None or (is_plain and sorted(labels) == unit.label_ids))
-    )
+class _Shared:
+    """Issuances and labels as the register has them, for the units that bring them along; it keeps some thousand."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._vocabulary = current(session)
+        self._found: dict[tuple[type[Record], int], tuple[Mapping[str, Any], str | None]] = {}
+
+    def id_of(self, kind: type[Record], named: object) -> str | None:
+        """The id under which a unit names the record; None if it brings it other than the register has it."""
+        if isinstance(named, str):
+            return named
+        if not isinstance(named, Mapping):
+            return None
+        found = self._found.get((kind, id(named)))
+        if found is None:
+            if len(self._found) >= _MAX_SHARED:
+                self._found.clear()
+            found = self._found[kind, id(named)] = (named, self._compare(kind, named))
+        return found[1]
+
+    def _compare(self, kind: type[Record], named: Mapping[str, Any]) -> str | None:
+        record_id = named.get("id")
+        held = self._session.get(kind, record_id) if isinstance(record_id, str) else None
+        if held is None:
+            return None
+        own = {name: value for name, value in named.items() if name not in SERVERS_OWN}
+        reader = read_record(self._vocabulary, kind, own, "")
+        is_same = all(reader.values[one.column] == getattr(held, one.column) for one in held.fields if one.name in own)
+        return record_id if is_same and not reader.problems else None
+
+    def are_alike(self, unit: Unit, raw: Mapping[str, Any]) -> bool:
+        """Whether the unit stands on the records that `raw` names, and these are as it brings them."""
+        issuance, labels = raw.get("issuance"), raw.get("labels")
+        if issuance is not None and self.id_of(Issuance, issuance) != unit.issuance_id:
+            return False
+        if raw.get("issuanceId") not in (None, "", unit.issuance_id):
+            return False
+        if (raw.get("projectLocationId") or None) != unit.project_location_id:
+            return False
+        return labels is None or (
+            isinstance(labels, list) and {self.id_of(Label, one) for one in labels} == {*unit.label_ids}
+        )
 
 
 def _has_same_parts(project: Project, raw: Mapping[str, Any], readers: _Readers) -> bool:

@@ -24,6 +24,7 @@ from tokenization_engine.register.organizations import find_home, metadata_of
 from tokenization_engine.register.page_rows import PARTS, find_project, find_unit, read_parts
 from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.vocabularies import current
+from tokenization_engine.register_api.cadt_files import XLSX, download
 from tokenization_engine.register_api.core import Api, Call, Route, Style
 from tokenization_engine.register_api.parameters import (
     AuditQuery,
@@ -50,6 +51,8 @@ async def units(api: Api, call: Call) -> object:
     if query.warehouseUnitId is not None:
         name = query.warehouseUnitId
         return await api.read(lambda session: _unit(session, name))
+    if query.xls:
+        return await download(api, query)
     query.needs_page(unless=query.onlyTokenizedUnits is not None)
     wanted = query.wanted()
     check_lists(Unit, wanted.where, wanted.order)
@@ -73,6 +76,8 @@ async def projects(api: Api, call: Call) -> object:
     if query.warehouseProjectId is not None:
         name = query.warehouseProjectId
         return await api.read(lambda session: _project(session, name))
+    if query.xls:
+        return await download(api, query)
     query.needs_page(unless=bool(query.projectIds))
     wanted = query.wanted()
     check_lists(Project, wanted.where, wanted.order)
@@ -284,9 +289,14 @@ _UNITS = {"anyOf": [page_of(UNIT), ANY_LIST, UNIT, {"type": "null"}]}
 _PROJECTS = {"anyOf": [page_of(PROJECT), ANY_LIST, PROJECT, {"type": "null"}]}
 
 ROUTES = (
-    _get("/v1/units", units, "Units by pages; one by warehouseUnitId", query=UnitsQuery, answer=_UNITS),
+    _get("/v1/units", units, "Units by pages; one by warehouseUnitId", query=UnitsQuery, answer=_UNITS, download=XLSX),
     _get(
-        "/v1/projects", projects, "Projects by pages; one by warehouseProjectId", query=ProjectsQuery, answer=_PROJECTS
+        "/v1/projects",
+        projects,
+        "Projects by pages; one by warehouseProjectId",
+        query=ProjectsQuery,
+        answer=_PROJECTS,
+        download=XLSX,
     ),
     _get("/v1/issuances", issuances, "Issuances", query=Paged, answer=ANY_LIST),
     _get("/v1/labels", labels, "Labels", query=Paged, answer=ANY_LIST),

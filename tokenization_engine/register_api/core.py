@@ -26,6 +26,7 @@ from tokenization_engine.register.store import Register
 from tokenization_engine.register_api.answers import json_answer, ready_answer
 from tokenization_engine.register_api.readers import Question, Readers
 from tokenization_engine.register_api.reading import Nothing, read_json, read_parameters
+from tokenization_engine.register_api.turns import Turns
 from tokenization_engine.service import EngineService
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,10 @@ class Route:
     status: int = 200
     headers: tuple[str, ...] = ()
     """Headers that the route reads, for the document."""
+    download: str | None = None
+    """The type of the file that the route answers with where it is asked for one."""
+    upload: str | None = None
+    """The part of a form that holds a file, where the body is a form."""
     body_limit: int = BODY_LIMIT
     is_observed: bool = False
     """Whether it is one of the buyers' view, which a register may open to everybody."""
@@ -113,6 +118,10 @@ class Api:
         """Held by whoever writes, so that writers queue here and not in the database."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")
         self._large = asyncio.Semaphore(1)
+        self.receiving = Turns("files", at_once=8, waiting=0)
+        """For files on their way to us: they lie on our disk."""
+        self.files = Turns("files", at_once=2, waiting=8)
+        """For files that are read or written: that takes a core and some hundred MiB."""
 
     @property
     def register(self) -> Register:

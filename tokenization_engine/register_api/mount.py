@@ -8,7 +8,16 @@ from aiohttp import web
 
 from chain.fees import FeeSettings
 from tokenization_engine.api import Routes
-from tokenization_engine.register_api import batch, cadt_reads, cadt_writes, jobs, observer, openapi, records
+from tokenization_engine.register_api import (
+    batch,
+    cadt_files,
+    cadt_reads,
+    cadt_writes,
+    jobs,
+    observer,
+    openapi,
+    records,
+)
 from tokenization_engine.register_api.core import Api, Route
 from tokenization_engine.register_api.door import Gate, answer_in_style, keep_problems
 from tokenization_engine.service import EngineService
@@ -18,6 +27,7 @@ ROUTES: tuple[Route, ...] = openapi.with_document(
     (
         *cadt_reads.ROUTES,
         *cadt_writes.ROUTES,
+        *cadt_files.ROUTES,
         *records.ROUTES,
         *batch.ROUTES,
         *jobs.ROUTES,

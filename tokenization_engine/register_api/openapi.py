@@ -50,7 +50,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
 def _operation(route: Route) -> dict[str, Any]:
     refusal = "CadtRefusal" if route.style is Style.CADT else "Refusal"
     responses = {
-        str(route.status): {"description": route.summary, "content": _json(route.answer)},
+        str(route.status): {"description": route.summary, "content": {**_json(route.answer), **_file(route.download)}},
         "default": {
             "description": "Refused, in one sentence",
             "content": _json({"$ref": f"#/components/schemas/{refusal}"}),
@@ -65,6 +65,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_header_parameters(route)],
         "responses": responses,
     }
+    if route.upload is not None:
+        parts = {route.upload: {"type": "string", "format": "binary"}}
+        form = {"type": "object", "required": [route.upload], "properties": parts}
+        found["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
     if route.body is not None:
         content = _json(route.body)
         content["application/json"]["example"] = example_of(route)
@@ -107,6 +111,10 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
         }
         for name in route.headers
     ]
+
+
+def _file(content_type: str | None) -> dict[str, Any]:
+    return {} if content_type is None else {content_type: {"schema": {"type": "string", "format": "binary"}}}
 
 
 def _json(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class UnitsQuery(Paged):
     onlyTokenizedUnits: bool | None = Field(None, description="Only tokens, or none.")
     includeProjectInfoInSearch: bool = Field(False, description="Search in the unit's project, too.")
     filter: Filter | None = Field(None, description="column:value:operator; the value may be a JSON list.")
+    xls: bool = Field(False, description="All of them as a workbook, whatever the page.")
 
     def wanted(self) -> UnitsWanted:
         """What the units must be. Of the three about marketplaces the first that is given counts, as in CADT."""
@@ -88,6 +89,7 @@ class ProjectsQuery(Paged):
     projectIds: tuple[Name, ...] = Field((), max_length=MAX_IDENTIFIERS, description="Only these.")
     onlyMarketplaceProjects: bool = Field(False, description="Only with units on a marketplace.")
     filter: Filter | None = Field(None, description="column:value:operator; the value may be a JSON list.")
+    xls: bool = Field(False, description="All of them as a workbook, whatever the page.")
 
     def wanted(self) -> ProjectsWanted:
         """What the projects must be."""

@@ -165,21 +165,17 @@ class Book:
 
 
 @contextmanager
-def opened_book(path: Path, *, source: str | None = None) -> Iterator[Book]:
-    """The workbook at `path` while the context lasts; raises ImportRefused for sheets that are no register's.
-
-    `source` is its name in sentences, the file's own if not given.
-    """
-    source = source or path.name
-    with opened_workbook(path, source=source) as sheets:
+def opened_book(path: Path) -> Iterator[Book]:
+    """The workbook at `path` while the context lasts; raises ImportRefused for sheets that are no register's."""
+    with opened_workbook(path) as sheets:
         problems: list[Problem] = []
         tables = _tables(sheets, problems)
         if not problems and not tables:
             names = ", ".join(SHEETS)
             problems.append(Problem(reason=f"no sheet holds anything: expected some of {names}"))
         if problems:
-            raise ImportRefused(source, problems)
-        yield Book(source=source, tables=tables)
+            raise ImportRefused(path.name, problems)
+        yield Book(source=path.name, tables=tables)
 
 
 def _tables(sheets: list[OpenSheet], problems: list[Problem]) -> dict[str, Table]:

@@ -10,7 +10,7 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,7 +23,16 @@ from tokenization_engine.errors import ExportFailed
 from tokenization_engine.register.csv_cells import guarded_cell
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit
 from tokenization_engine.register.records import parts_of
-from tokenization_engine.sheets.rows import Chosen, part_values, projects, unit_values, units, values
+from tokenization_engine.sheets.rows import (
+    Chosen,
+    part_values,
+    projects,
+    projects_of,
+    unit_values,
+    units,
+    units_of,
+    values,
+)
 from tokenization_engine.sheets.shape import ISSUANCES, LABEL_UNITS, LABELS, PROJECTS, SHEETS, UNITS
 from tokenization_engine.sheets.writer import SheetWriter, Writer, opened_writer
 
@@ -70,7 +79,13 @@ def export_file(
     done = _Done(progress=progress)
     if kind is Format.XLSX:
         with opened_writer(path) as writer:
-            _write_workbook(session, writer, chosen, only, done)
+            _write_workbook(
+                writer,
+                () if only is Only.UNITS else projects(session, chosen),
+                () if only is Only.PROJECTS else units(session, chosen),
+                _Shape(only=only, is_whole=chosen.is_whole),
+                done,
+            )
     elif kind is Format.JSON:
         with _opened(path) as out:
             _write_json(session, out, chosen, only, done)
@@ -128,30 +143,50 @@ def _columns(name: str, *, is_whole: bool) -> tuple[str, ...]:
     return ("id", "warehouseProjectId", *fields, "projectId", *([association] if association else []))
 
 
-def _write_workbook(session: Session, writer: Writer, chosen: Chosen, only: Only | None, done: _Done) -> None:
-    sheets = _Sheets(writer=writer, is_whole=chosen.is_whole)
-    for project in projects(session, chosen) if only is not Only.UNITS else ():
-        sheets.add(PROJECTS, values(project, is_whole=chosen.is_whole))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    only: Only | None
+    is_whole: bool
+
+
+def export_found(session: Session, path: Path, only: Only, ids: Sequence[str]) -> Exported:
+    """Write the projects, or units, of these ids to an XLSX file in their order, as one of a server's two exports."""
+    done = _Done(progress=lambda _: None)
+    with opened_writer(path) as writer:
+        found_projects = projects_of(session, ids) if only is Only.PROJECTS else ()
+        found_units = units_of(session, ids) if only is Only.UNITS else ()
+        _write_workbook(writer, found_projects, found_units, _Shape(only=only, is_whole=False), done)
+    return done.exported
+
+
+def _write_workbook(
+    writer: Writer, projects: Iterable[Project], units: Iterable[Unit], shape: _Shape, done: _Done
+) -> None:
+    is_whole = shape.is_whole
+    sheets = _Sheets(writer=writer, is_whole=is_whole)
+    for project in projects:
+        sheets.add(PROJECTS, values(project, is_whole=is_whole))
         for name in PROJECT_CHILDREN:
             for part in parts_of(project, name):
-                row = part_values(part, is_whole=chosen.is_whole)
-                sheets.add(name, {**row, "projectId": project.id})
+                sheets.add(name, {**part_values(part, is_whole=is_whole), "projectId": project.id})
         done.count(project)
-    for unit in units(session, chosen) if only is not Only.PROJECTS else ():
-        sheets.add(UNITS, unit_values(unit, is_whole=chosen.is_whole))
-        links = sorted(unit.label_units, key=lambda link: link.label_id)
-        for link in links:
-            row = {Unit.id_name: unit.id, "labelId": link.label_id, "labelunitId": link.label_id}
-            sheets.add(LABEL_UNITS, row)
-            if only is Only.UNITS:
-                sheets.add(LABELS, {**part_values(link.label, is_whole=chosen.is_whole), "unitId": unit.id})
-        if only is Only.UNITS:
-            row = part_values(unit.issuance, is_whole=chosen.is_whole)
-            sheets.add(ISSUANCES, {**row, "unitId": unit.issuance_id})
+    for unit in units:
+        _write_unit(sheets, unit, shape)
         done.count(unit)
     if done.exported == Exported():
-        first = UNITS if only is Only.UNITS else PROJECTS
-        writer.sheet(first).header(_columns(first, is_whole=chosen.is_whole))
+        first = UNITS if shape.only is Only.UNITS else PROJECTS
+        writer.sheet(first).header(_columns(first, is_whole=is_whole))
+
+
+def _write_unit(sheets: _Sheets, unit: Unit, shape: _Shape) -> None:
+    sheets.add(UNITS, unit_values(unit, is_whole=shape.is_whole))
+    for link in sorted(unit.label_units, key=lambda link: link.label_id):
+        sheets.add(LABEL_UNITS, {Unit.id_name: unit.id, "labelId": link.label_id, "labelunitId": link.label_id})
+        if shape.only is Only.UNITS:
+            sheets.add(LABELS, {**part_values(link.label, is_whole=shape.is_whole), "unitId": unit.id})
+    if shape.only is Only.UNITS:
+        row = part_values(unit.issuance, is_whole=shape.is_whole)
+        sheets.add(ISSUANCES, {**row, "unitId": unit.issuance_id})
 
 
 def project_document(project: Project, *, is_whole: bool) -> dict[str, Any]:

@@ -65,9 +65,9 @@ class GuardedFile:
 
 
 @contextmanager
-def guarded(path: Path, *, source: str | None = None) -> Iterator[GuardedFile]:
+def guarded(path: Path) -> Iterator[GuardedFile]:
     """The workbook at `path` as it may be read, while the context lasts; raises ImportRefused."""
-    source = source or path.name
+    source = path.name
     try:
         size = path.stat().st_size
     except OSError as error:

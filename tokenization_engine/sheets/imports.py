@@ -71,37 +71,41 @@ def import_workbook(session: Session, path: Path, *, progress: Progress = lambda
         return written
 
 
-def stage_workbook(
+def stage_workbook(session: Session, path: Path, *, progress: Progress = lambda _: None) -> StagedMany:
+    """Stage the records of the XLSX file at `path` as `stage_many` does; raises ImportRefused, and then the session
+    must not commit. `progress` is told the percentage done.
+    """
+    with opened_book(path) as book:
+        progress(_OPENED)
+        return stage_book(session, book, progress=progress)
+
+
+def stage_book(
     session: Session,
-    path: Path,
+    book: Book,
     *,
-    source: str | None = None,
     check_new: Callable[[Mapping[str, Any], str], Sequence[Problem]] = admit_all,
     progress: Progress = lambda _: None,
 ) -> StagedMany:
-    """Stage the records of the XLSX file at `path` as `stage_many` does; raises ImportRefused, and then the session
-    must not commit. `source` is the file's name in sentences, `progress` is told the percentage done.
-    """
-    with opened_book(path, source=source) as book:
-        progress(_OPENED)
-        problems: Sequence[Problem] = ()
-        done = StagedMany()
-        try:
-            done = stage_many(
-                session,
-                _wanted(book),
-                check_new=check_new,
-                progress=lambda count: progress(_OPENED + (100 - _OPENED) * count // max(book.row_count, count)),
-            )
-        except ImportRefused:
-            raise
-        except RecordInvalid as error:
-            problems = error.problems
-        if book.problems or problems:
-            raise ImportRefused(book.source, _located([*book.problems, *problems], book), verb="staged")
-        if not (done.changes or done.unchanged_count):
-            raise ImportRefused(book.source, [_NO_RECORDS], verb="staged")
-        return done
+    """Stage the records of an open workbook, as `stage_workbook` does."""
+    problems: Sequence[Problem] = ()
+    done = StagedMany()
+    try:
+        done = stage_many(
+            session,
+            _wanted(book),
+            check_new=check_new,
+            progress=lambda count: progress(_OPENED + (100 - _OPENED) * count // max(book.row_count, count)),
+        )
+    except ImportRefused:
+        raise
+    except RecordInvalid as error:
+        problems = error.problems
+    if book.problems or problems:
+        raise ImportRefused(book.source, _located([*book.problems, *problems], book), verb="staged")
+    if not (done.changes or done.unchanged_count):
+        raise ImportRefused(book.source, [_NO_RECORDS], verb="staged")
+    return done
 
 
 def _wanted(book: Book) -> Iterator[Wanted]:

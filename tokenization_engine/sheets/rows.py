@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from tokenization_engine.register.model import Issuance, LabelUnit, Project, Record, Unit
 from tokenization_engine.register.queries import find_project
-from tokenization_engine.register.records import record_json
+from tokenization_engine.register.records import PART_ATTRIBUTES, record_json
 
 _AT_ONCE = 1000
+_WITH_UNITS = (joinedload(Unit.issuance), selectinload(Unit.label_units).joinedload(LabelUnit.label))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,28 @@ def units(session: Session, chosen: Chosen) -> Iterator[Unit]:
         query = query.where(Unit.issuance_id.in_(of_project))
     if chosen.status is not None:
         query = query.where(Unit.unit_status == chosen.status)
-    query = query.options(
-        joinedload(Unit.issuance),
-        selectinload(Unit.label_units).joinedload(LabelUnit.label),
-    )
-    yield from session.scalars(query.execution_options(yield_per=_AT_ONCE))
+    yield from session.scalars(query.options(*_WITH_UNITS).execution_options(yield_per=_AT_ONCE))
+
+
+def projects_of(session: Session, ids: Sequence[str]) -> Iterator[Project]:
+    """The projects of these ids, in their order; those that are gone are left out."""
+    parts = [selectinload(getattr(Project, name)) for name in PART_ATTRIBUTES.values()]
+    for some in _slices(ids):
+        query = select(Project).where(Project.id.in_(some)).options(*parts)
+        found = {project.id: project for project in session.scalars(query)}
+        yield from (found[one] for one in some if one in found)
+
+
+def units_of(session: Session, ids: Sequence[str]) -> Iterator[Unit]:
+    """The units of these ids, in their order, as `units` gives them; those that are gone are left out."""
+    for some in _slices(ids):
+        query = select(Unit).where(Unit.id.in_(some)).options(*_WITH_UNITS)
+        found = {unit.id: unit for unit in session.scalars(query)}
+        yield from (found[one] for one in some if one in found)
+
+
+def _slices(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
 
 
 def values(record: Record, *, is_whole: bool) -> dict[str, Any]:

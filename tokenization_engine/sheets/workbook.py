@@ -75,14 +75,13 @@ def _rows(source: str, sheet: CalamineSheet) -> list[list[Any]]:
 
 
 @contextmanager
-def opened_workbook(path: Path, *, source: str | None = None) -> Iterator[list[OpenSheet]]:
+def opened_workbook(path: Path) -> Iterator[list[OpenSheet]]:
     """The worksheets of the file at `path`, in their order, while the context lasts; raises ImportRefused."""
-    source = source or path.name
-    with guarded(path, source=source) as plain:
-        with _reading(source):
+    with guarded(path) as plain:
+        with _reading(path.name):
             workbook = CalamineWorkbook.from_path(str(plain.path))
         with workbook:
-            yield [OpenSheet(source=source, _workbook=workbook, _guarded=one) for one in plain.sheets]
+            yield [OpenSheet(source=path.name, _workbook=workbook, _guarded=one) for one in plain.sheets]
 
 
 @contextmanager
