@@ -121,7 +121,7 @@ def _served(url: str) -> Iterator[tuple[str, str, Callable[[], float]]]:
     context = get_context("spawn")
     mine, theirs = context.Pipe()
     ended = context.Event()
-    process = context.Process(target=_serve, args=(url, theirs, ended), daemon=True)
+    process = context.Process(target=_serve, args=(url, theirs, ended))
     process.start()
     theirs.close()
     try:

@@ -8,6 +8,7 @@ register changes.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ from tokenization_engine.register.search_terms import Facet
 
 SECONDS = 10.0
 """Longest time of one look at every record."""
+REFUSED_SECONDS = 300.0
+"""How long a list that took too long is refused at once, unless the register changes."""
 MAX_SETS = 64
 """Sets kept: one of a million records takes 128 KiB at most."""
 MAX_ORDERS = 6
@@ -97,6 +100,7 @@ class Listings:
         self._lock = Lock()
         self._sets: OrderedDict[Hashable, tuple[_State, Any]] = OrderedDict()
         self._orders: OrderedDict[Hashable, tuple[_State, Any]] = OrderedDict()
+        self._refused: OrderedDict[Hashable, tuple[_State, float]] = OrderedDict()
 
     def units(
         self, session: Session, wanted: UnitsWanted, *, offset: int, limit: int, may_look_long: bool = True
@@ -120,7 +124,7 @@ class Listings:
         asked = asked_of_projects(wanted)
         found = asking.fitting(found_by_index(session, Project, asked), asked.others)
         if wanted.has_tokens:
-            found = found & asking.kept("marked", lambda: _marked_projects(session))
+            found = found & asking.kept("marked", lambda: _marked_projects(session), is_quick=True)
         page = asking.page(found, wanted.order, offset, limit)
         return Page(records=read_projects(session, page), count=len(found))
 
@@ -147,6 +151,20 @@ class Listings:
             kept.move_to_end(key)
             while len(kept) > most:
                 kept.popitem(last=False)
+
+    def refuse(self, key: Hashable, state: _State) -> None:
+        """Note that this took too long, so that who asks again and again keeps nothing busy."""
+        with self._lock:
+            self._refused[key] = (state, time.monotonic() + REFUSED_SECONDS)
+            self._refused.move_to_end(key)
+            while len(self._refused) > MAX_SETS:
+                self._refused.popitem(last=False)
+
+    def was_refused(self, key: Hashable, state: _State) -> bool:
+        """Whether this took too long a while ago, and the register is as it was then."""
+        with self._lock:
+            at, end = self._refused.get(key, (None, 0.0))
+            return at == state and time.monotonic() < end
 
     @property
     def seconds(self) -> float:
@@ -209,7 +227,7 @@ class _Asking:
             order = brought_along(self._session, held[1], since=held[0].last_entry)
             if order is not None:
                 self._listings.keep((Unit, BY_SERIAL), state, order)
-        return self.kept(BY_SERIAL, lambda: serial_order(self._session))
+        return self.kept(BY_SERIAL, lambda: serial_order(self._session), is_quick=True)
 
     def _in_series(self, leaf: SeriesLeaf, hits: BitMap, start: int, end: int) -> Sequence[int]:
         if len(hits) <= FEW:
@@ -217,17 +235,26 @@ class _Asking:
         order = self.kept(leaf.start, lambda: sorted_leaves(sorted_series(self._session, leaf.series)))
         return order.page(hits, start, end - start, in_own_order)
 
-    def kept(self, key: Hashable, find: Callable[[], T]) -> T:
-        """What is kept under the key for the present state; else found now, by a look at every record."""
+    def kept(self, key: Hashable, find: Callable[[], T], *, is_quick: bool = False) -> T:
+        """What is kept under the key for the present state; else found now: by a look at every record, or `is_quick`,
+        by one at sets alone.
+        """
         state = self._now()
         held = self._listings.held((self._kind, key))
         if held is not None and held[0] == state:
             value: T = held[1]
             return value
-        if not self._may_look_long:
+        if not (self._may_look_long or is_quick):
             raise LooksLong
-        with limited(self._session, self._listings.seconds, _too_long(self._listings.seconds)):
-            value = find()
+        seconds = self._listings.seconds
+        if self._listings.was_refused((self._kind, key), state):
+            raise _too_long(seconds)
+        try:
+            with limited(self._session, seconds, _too_long(seconds)):
+                value = find()
+        except ListTooLong:
+            self._listings.refuse((self._kind, key), state)
+            raise
         self._listings.keep((self._kind, key), state, value)
         return value
 
