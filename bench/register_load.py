@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bench.register_data import UNITS_A_PROJECT, YEARS, Size, projects, units
+from chain.garbage import seldom_collected
 from puzzles.units import AssetId, CoinId, Height
 from tokenization_engine.register.chain_events import ChainEvent, mark_tokenized
 from tokenization_engine.register.intake import Intake
@@ -48,7 +49,7 @@ def fill(url: str, size: Size) -> Filled:
     """Import the whole data set through the validated path, in one transaction; tokens come after the clock."""
     register = Register.open(url)
     started, cpu = time.perf_counter(), time.process_time()
-    with register.writing("bench", comment="a nation's register") as session:
+    with seldom_collected(), register.writing("bench", comment="a nation's register") as session:
         intake = Intake(session)
         for number, row in enumerate(projects(size)):
             intake.add_project(row, f"projects[{number}]")
@@ -67,7 +68,7 @@ def fill_more(url: str, projects_there: int, more: Size) -> float:
     """Import more projects with their units; seconds on the wall."""
     register = Register.open(url)
     started = time.perf_counter()
-    with register.writing("bench") as session:
+    with seldom_collected(), register.writing("bench") as session:
         intake = Intake(session)
         for row in list(projects(Size(projects=projects_there + more.projects)))[projects_there:]:
             intake.add_project(row, "project")
@@ -171,7 +172,7 @@ def _answer(session: Session, wanted: Search, page: int) -> None:
 
 
 def _tokenize(register: Register, unit_ids: tuple[str, ...]) -> None:
-    with register.writing("bench") as session:
+    with seldom_collected(), register.writing("bench") as session:
         held = session.scalars(select(Unit).where(Unit.id.in_(unit_ids[:TOKENS]), Unit.unit_status == "Held"))
         for number, unit in enumerate(held, start=1):
             name = number.to_bytes(32, "big")

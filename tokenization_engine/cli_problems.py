@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chain.console import Output
+from chain.garbage import seldom_collected
 from tokenization_engine.cli_options import read_hash
 from tokenization_engine.errors import ImportRefused
 from tokenization_engine.register.imports import import_file, stage_file
@@ -33,20 +34,22 @@ def is_workbook(file: Path) -> bool:
 
 def import_any(session: Session, file: Path, *, progress: Progress = lambda _: None) -> Written:
     """Import an XLSX, CSV or JSON file; raises ImportRefused, and then the session must not commit."""
-    if not is_workbook(file):
-        return import_file(session, file, progress=progress)
-    from tokenization_engine.sheets.imports import import_workbook  # noqa: PLC0415 - only workbooks need the reader
+    with seldom_collected():
+        if not is_workbook(file):
+            return import_file(session, file, progress=progress)
+        from tokenization_engine.sheets.imports import import_workbook  # noqa: PLC0415 - only workbooks need the reader
 
-    return import_workbook(session, file, progress=progress)
+        return import_workbook(session, file, progress=progress)
 
 
 def stage_any(session: Session, file: Path, *, progress: Progress = lambda _: None) -> StagedMany:
     """Stage an XLSX, CSV or JSON file; raises ImportRefused, and then the session must not commit."""
-    if not is_workbook(file):
-        return stage_file(session, file, version_of=_take_version, progress=progress)
-    from tokenization_engine.sheets.imports import stage_workbook  # noqa: PLC0415 - as above
+    with seldom_collected():
+        if not is_workbook(file):
+            return stage_file(session, file, version_of=_take_version, progress=progress)
+        from tokenization_engine.sheets.imports import stage_workbook  # noqa: PLC0415 - as above
 
-    return stage_workbook(session, file, progress=progress)
+        return stage_workbook(session, file, progress=progress)
 
 
 def _take_version(row: dict[str, Any]) -> bytes | None:
