@@ -25,7 +25,8 @@ from tokenization_engine.cadt.look import look, look_at
 from tokenization_engine.cadt.metadata import height_value, publish_values, shown_values, token_values
 from tokenization_engine.cadt.progress import changed_tokens, note_progress, read_progress
 from tokenization_engine.cadt.shapes import CadtUnit, label_body
-from tokenization_engine.cadt.staging import Pace, Stage, StagedUnit, blocks_of, original_unit, untouched
+from tokenization_engine.cadt.staged import StagedUnit, blocks_of, original_unit, untouched
+from tokenization_engine.cadt.staging import Pace, Stage
 from tokenization_engine.cadt.turn import claim, turn
 from tokenization_engine.errors import CadtDiffers, CadtDown
 from tokenization_engine.register.lifecycle import RETIRED

@@ -15,32 +15,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from puzzles.errors import SerialError
-from puzzles.units import UnitBlock
 from tokenization_engine.cadt import source
 from tokenization_engine.cadt.client import CadtClient, NotAdmitted, NotOffered
-from tokenization_engine.cadt.compare import OUR_FIELDS, Change, Split, Step
+from tokenization_engine.cadt.compare import Change, Split, Step
 from tokenization_engine.cadt.dialect import Dialect
-from tokenization_engine.cadt.serials import read_serials, show_serials
-from tokenization_engine.cadt.shapes import MADE_BY_SERVER, PLAIN_NUMBER_FIELDS, CadtUnit, whole
+from tokenization_engine.cadt.staged import StagedUnit, is_committed, read_staged, what_is_wrong
 from tokenization_engine.errors import CadtDown, CadtRefused, CadtStaged
 from tokenization_engine.register.checks import quoted
 
-IsOurs = Callable[["StagedUnit"], bool]
+IsOurs = Callable[[StagedUnit], bool]
 """Whether a waiting change of a unit is one that this program would make."""
 
-_NOT_COMPARED = MADE_BY_SERVER | {"issuance", "labels", "warehouseUnitId", "serialNumberBlock"}
+_GROWTH = 1.5
+_MOST_POLLS = 6
+"""How many times the usual pause between two looks at a server may become, while a commit is under way."""
+
 _PLAIN_WORDS = re.compile(r"[^A-Za-z0-9 ._@-]", re.ASCII)
 _WORDS_LENGTH = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedUnit:
-    """A waiting change of one unit: its record before, and the one or more records that it shall become."""
-
-    uuid: str
-    original: Mapping[str, Any]
-    change: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +123,7 @@ class Stage:
         left = dict(steps)
         for row in await source.staged(self._client):
             step = left.pop(str(row.get("uuid")), None)
-            if step is not None and (reason := _is_wrong(step, read_staged(row))):
+            if step is not None and (reason := what_is_wrong(step, read_staged(row))):
                 wrong[step.unit.id] = reason
             elif step is None and not self._with_others:
                 await self._take_back(steps)
@@ -150,137 +141,38 @@ class Stage:
                 await self._client.write("DELETE", "/v1/staging", {"uuid": row["uuid"]})
 
     async def _nothing_pending(self, ours: set[str]) -> None:
-        """Wait until no commit is under way, ours (by unit ids) or another."""
+        """Wait until no commit is under way, ours (by unit ids) or another, and none is still to be synced."""
         deadline = time.monotonic() + self._pace.wait_seconds
+        pause = self._pace.poll_seconds
         while True:
-            if not await self._dialect.is_pending():
-                rows = await source.staged(self._client)
-                failed = [row for row in rows if row.get("failedCommit") in (True, 1) and row.get("uuid") in ours]
-                if failed:
-                    raise CadtRefused(
-                        f"the CADT server at {self._client.name} could not put our changes on chain: look at its log "
-                        "and its wallet, then publish again"
-                    )
-                if not any(_is_committed(row) or row.get("uuid") in ours for row in rows):
-                    return
-            if time.monotonic() + self._pace.poll_seconds > deadline:
-                raise CadtDown(
-                    f"the CADT server at {self._client.name} still has changes pending after "
-                    f"{self._pace.wait_seconds:g} seconds: what was begun goes on with `cadt publish`"
+            is_pending = await self._dialect.is_pending()
+            rows = [] if is_pending else await source.staged(self._client)
+            failed = [row for row in rows if row.get("failedCommit") in (True, 1) and row.get("uuid") in ours]
+            if failed:
+                raise CadtRefused(
+                    f"the CADT server at {self._client.name} could not put our changes on chain: look at its log "
+                    "and its wallet, then publish again"
                 )
-            await asyncio.sleep(self._pace.poll_seconds)
+            begun = [row for row in rows if is_committed(row) or row.get("uuid") in ours]
+            if not is_pending and not begun:
+                return
+            if time.monotonic() + pause > deadline:
+                raise CadtDown(self._too_long(begun))
+            await asyncio.sleep(pause)
+            pause = min(pause * _GROWTH, self._pace.poll_seconds * _MOST_POLLS)
 
-
-def read_staged(row: Mapping[str, Any]) -> StagedUnit | None:
-    """The waiting change of a unit; None for another kind of change, or one that does not read."""
-    diff = row.get("diff")
-    if row.get("table") != "Units" or row.get("action") != "UPDATE" or not isinstance(diff, dict):
-        return None
-    original, change = diff.get("original"), diff.get("change")
-    if not isinstance(original, dict) or not isinstance(change, list) or not change:
-        return None
-    if not all(isinstance(one, dict) for one in change):
-        return None
-    return StagedUnit(uuid=str(row.get("uuid")), original=original, change=tuple(change))
-
-
-def untouched(staged: StagedUnit) -> bool:
-    """Whether the change leaves alone everything but serials and the fields that this program writes."""
-    ours = _NOT_COMPARED | PLAIN_NUMBER_FIELDS | set(OUR_FIELDS)
-    return all(
-        _same(record.get(name), staged.original.get(name))
-        for record in staged.change
-        for name in record.keys() | staged.original.keys()
-        if name not in ours
-    )
-
-
-def _is_committed(row: Mapping[str, Any]) -> bool:
-    """Whether the row is on its way to the chain."""
-    return row.get("commited") in (True, 1) and row.get("failedCommit") not in (True, 1)
-
-
-def _is_wrong(step: Step, staged: StagedUnit | None) -> str | None:
-    """What is wrong with how the server staged a step; None if nothing is."""
-    where = show_serials(step.unit.block)
-    if staged is None:
-        return f"the change of {where} does not read"
-    now = original_unit(staged)
-    if now is None or now.block != step.unit.block:
-        return f"{where} was changed there meanwhile"
-    if not untouched(staged):
-        return f"the change of {where} writes other fields as well"
-    blocks = _blocks(staged)
-    wanted = [*step.parts] if isinstance(step, Split) else [step.unit.block]
-    if blocks != wanted:
-        shown = ", ".join(show_serials(block) for block in blocks or ()) or "no serials"
-        return f"{where} became {shown}"
-    if staged.change[0].get("warehouseUnitId") != step.unit.id:
-        return f"{where} has another id, {quoted(staged.change[0].get('warehouseUnitId'))}"
-    if isinstance(step, Change):
-        return _is_wrong_change(step, staged)
-    for record in staged.change:
-        for name in OUR_FIELDS:
-            if not _same(record.get(name), step.unit.raw.get(name)):
-                return f"{name} of a part of {where}"
-    return None
-
-
-def _is_wrong_change(step: Change, staged: StagedUnit) -> str | None:
-    where = show_serials(step.unit.block)
-    record = staged.change[0]
-    wanted = {name: step.unit.raw.get(name) for name in OUR_FIELDS} | step.fields
-    for name, value in wanted.items():
-        if not _same(record.get(name), value):
-            return f"{name} of {where} is {quoted(record.get(name))}"
-    if lost := ({*_label_ids(step.unit.raw), *step.labels} - {*_label_ids(record)}):
-        return f"{where} loses its label {quoted(min(lost))}"
-    before, after = _issuance_id(step.unit.raw), _issuance_id(record)
-    if before is not None and before != after:
-        return f"the issuance of {where} is {quoted(after)}"
-    return None
-
-
-def _blocks(staged: StagedUnit) -> list[UnitBlock] | None:
-    """The serials of each record; None if one does not read, or counts other units than it has serials."""
-    blocks = []
-    for record in staged.change:
-        try:
-            block = read_serials(record).block
-        except SerialError:
-            return None
-        if whole(record.get("unitCount")) != block.unit_count:
-            return None
-        blocks.append(block)
-    return blocks
-
-
-def blocks_of(staged: StagedUnit) -> list[UnitBlock]:
-    """The serials of each record; none if one does not read."""
-    return _blocks(staged) or []
-
-
-def original_unit(staged: StagedUnit) -> CadtUnit | None:
-    """The unit before the change; None if it does not read."""
-    try:
-        return CadtUnit(id=staged.uuid, serials=read_serials(staged.original), raw=staged.original)
-    except SerialError:
-        return None
-
-
-def _label_ids(record: Mapping[str, Any]) -> list[str]:
-    labels = record.get("labels")
-    return [str(one.get("id")) for one in labels if isinstance(one, dict)] if isinstance(labels, list) else []
-
-
-def _issuance_id(record: Mapping[str, Any]) -> object:
-    issuance = record.get("issuance")
-    return (issuance.get("id") if isinstance(issuance, dict) else None) or record.get("issuanceId")
-
-
-def _same(one: object, other: object) -> bool:
-    """Whether two values are one: a field left out, null and the empty text are all nothing, a number may be a text."""
-    return (whole(one) if one not in (None, "") else None) == (whole(other) if other not in (None, "") else None)
+    def _too_long(self, begun: Sequence[Mapping[str, Any]]) -> str:
+        if not begun:
+            return (
+                f"the CADT server at {self._client.name} still has changes pending after {self._pace.wait_seconds:g} "
+                "seconds: what was begun goes on with `cadt publish`"
+            )
+        since = min(str(row.get("updatedAt") or "a time it does not say") for row in begun)
+        return (
+            f"the CADT server at {self._client.name} has {len(begun)} changes under way since {quoted(since)}, and "
+            "nothing of them pending on the chain: `cadt publish` goes on when it shows them; if that was hours ago, "
+            "it lost them when it was restarted: take them back there (POST /v1/staging/retry), then publish again"
+        )
 
 
 def _theirs(client: CadtClient, row: Mapping[str, Any]) -> CadtStaged:
