@@ -1,5 +1,5 @@
 """What `tokenization-engine doctor` looks at: the node, the key, the register, the registry, the balance, the jobs, the
-daemon.
+CADT server if one keeps the register, the daemon.
 
 Nothing is changed and nobody is asked for a passphrase.
 """
@@ -19,6 +19,7 @@ from climate_wallet.errors import WalletError
 from puzzles.errors import PuzzleError
 from puzzles.units import Mojos
 from tokenization_engine.app import Wiring
+from tokenization_engine.cadt.check import check_cadt
 from tokenization_engine.desk import Desk
 from tokenization_engine.errors import EngineError, NoRegistry
 from tokenization_engine.journal import unfinished
@@ -42,6 +43,7 @@ async def examine_engine(wiring: Wiring) -> list[Found]:
         [
             ("node", lambda: check_node(asked.node, asked.fees, typical_cost=TYPICAL_COST)),
             ("key", lambda: _work(asked)),
+            ("cadt", lambda: check_cadt(asked.engine)),
             ("daemon", lambda: off_loop(lambda: _door(asked.engine))),
         ],
         known=KNOWN,

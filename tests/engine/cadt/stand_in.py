@@ -387,6 +387,7 @@ class StandIn:
                 "action": row.action,
                 "commited": row.commited,
                 "failedCommit": row.failed,
+                "updatedAt": "2024-01-01T00:00:00.000Z",
                 "diff": {"original": row.original, "change": row.change},
             }
             for number, row in enumerate(self.staging.values(), 1)

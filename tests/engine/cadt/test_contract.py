@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -163,6 +165,47 @@ async def test_server_that_is_starting_says_why_it_puts_us_off(desk: Desk) -> No
     desk.server.fault = lambda _number, _method, _path: "503"
     with pytest.raises(CadtDown, match="still starting up"):
         await desk.pull()
+
+
+async def test_commit_that_a_restarted_server_forgot_is_told_from_one_that_waits(desk: Desk) -> None:
+    await desk.pull()
+    tokenize(desk)
+    desk.settings = desk.settings.model_copy(update={"wait_seconds": 0.05})
+
+    def forgets(_number: int, _method: str, path: str) -> None:
+        if path.startswith("/v1/staging/hasPending"):
+            desk.server.phases = []
+
+    desk.server.fault = forgets
+    with pytest.raises(CadtDown, match="lost them when it was restarted"):
+        await desk.publish()
+    for row in desk.server.staging.values():  # POST /v1/staging/retry
+        row.commited = False
+    desk.server.fault = lambda _number, _method, _path: None
+    await desk.publish()
+    assert blocks(desk) == [(1, 100, "Held", ASSET_TEXT)]
+
+
+async def test_server_that_answers_drop_by_drop_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "REQUEST_SECONDS", 0.3)
+
+    async def drips(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.02)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", drips)
+    server = TestServer(app)
+    async with server:
+        place = read_place(f"cadt:http://127.0.0.1:{server.port}")
+        async with opened_client(place, api_key=None, budget=0) as cadt:
+            with pytest.raises(CadtDown, match="not in time"):
+                await cadt.get("/v1/organizations")
 
 
 async def test_address_that_sends_us_elsewhere_gets_no_key_there() -> None:
