@@ -5,6 +5,7 @@ SQLite needs no set-up; PostgreSQL serves by URL. No statement here or above may
 for the pragmas and the lock below. Writing goes through `writing`, which holds off every other writer from
 its first statement (SQLite), so that what a writer has checked is still true when it commits; on PostgreSQL
 the writer takes a row of its own that stands for the same lock (see `tokenization_engine.register.store`).
+A server that goes away while a transaction ends leaves open whether it was written: that is an error of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -39,7 +40,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleErr
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
-from chain.errors import ChainError, RequestError, StoreBusy, StoreUnreadable
+from chain.errors import ChainError, OutcomeUnknown, RequestError, StoreBusy, StoreUnreadable
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a writer waits for another one before it gives up."""
@@ -58,6 +59,9 @@ _BUSY_CODES = frozenset({"40001", "40P01", "55P03"})
 _LOST_CLASS = "08"
 _LOST_CODES = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """The server is stopped, crashed or not up yet, or it closed a connection that idled."""
+
+_SECRET_OPTIONS = ("password", "sslpassword")
+"""Options of PostgreSQL that stand in a URL's query and are nobody's business."""
 
 _EXPECTED_URL = "expected one like sqlite:///register.sqlite or postgresql://user@host/name"
 _SCRIPT_NAME = re.compile(r"v([0-9]{4})_\w+\.py", re.ASCII)
@@ -167,19 +171,32 @@ def building(engine: Engine) -> Iterator[Connection]:
     file = file_of(engine.url)
     if file is not None:
         _make_private(file)
-    with errors_in_words(engine.url), _write_engine(engine).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-        yield connection
+    with errors_in_words(engine.url), _write_engine(engine).connect() as connection:
+        transaction = connection.begin()
+        try:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            yield connection
+        except BaseException:
+            transaction.rollback()
+            raise
+        _end(transaction.commit, engine.url)
 
 
 def password_of(url: str) -> str | None:
     """The password in a database's URL, so that it can be kept out of the log; None without one."""
     try:
-        password = make_url(url).password
+        parsed = make_url(url)
     except ArgumentError:
         return None
+    password = parsed.password or parsed.query.get("password")
     return None if password is None else str(password)
+
+
+def name_of(url: URL) -> str:
+    """The URL as it is shown to people: without its passwords, wherever they stand in it."""
+    hidden = {name: "***" for name in _SECRET_OPTIONS if name in url.query}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -193,23 +210,43 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Session]:
+def writing(engine: Engine, *, patience: float | None = None) -> Iterator[Session]:
     """A session whose work is committed at its end, or rolled back if an error leaves the block.
 
-    On SQLite the write lock is taken at its first statement, reads included.
+    On SQLite the write lock is taken at its first statement, reads included. Another writer is waited for as many
+    seconds as `patience` says, else BUSY_TIMEOUT_SECONDS. Raises OutcomeUnknown if the server went away during the
+    commit.
     """
     with (
         errors_in_words(engine.url),
-        Session(_write_engine(engine), expire_on_commit=False) as session,
-        session.begin(),
+        Session(_write_engine(engine, patience), expire_on_commit=False) as session,
     ):
-        yield session
+        try:
+            yield session
+            session.flush()
+        except BaseException:
+            session.rollback()
+            raise
+        _end(session.commit, engine.url)
+
+
+def _end(commit: Callable[[], None], url: URL) -> None:
+    try:
+        commit()
+    except DBAPIError as error:
+        if not _is_lost(error):
+            raise
+        raise OutcomeUnknown(
+            f"the database {name_of(url)} went away while it ended a transaction "
+            f"({_reason(error)}), and did not say whether all of it was written, or nothing: look before you do it "
+            "again"
+        ) from error
 
 
 @contextmanager
 def errors_in_words(url: URL) -> Iterator[None]:
     """Turn what the database says when it cannot serve into one sentence; our own errors pass."""
-    name = url.render_as_string(hide_password=True)
+    name = name_of(url)
     try:
         yield
     except DBAPIError as error:
@@ -230,7 +267,7 @@ def _told(name: str, error: DBAPIError) -> ChainError | None:
             f"the database {name} is held by another program ({reason}): wait for it to finish, or end it, and try "
             "again"
         )
-    if error.connection_invalidated or code[:2] == _LOST_CLASS or code in _LOST_CODES:
+    if _is_lost(error):
         return StoreUnreadable(
             f"the database {name} went away ({reason}); nothing of the transaction under way was written: see that the "
             "server runs, and try again"
@@ -249,6 +286,12 @@ def checked_hash(value: bytes) -> bytes:
     if len(value) != 32:
         raise ValueError(f"a hash of {len(value)} bytes, expected 32")
     return value
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """Whether the error says that the server, or the connection to it, is gone."""
+    code = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or code[:2] == _LOST_CLASS or code in _LOST_CODES
 
 
 def _reason(error: DBAPIError) -> str:
@@ -301,6 +344,7 @@ def _create_engine(url: str) -> Engine:
         event.listen(engine, "begin", _on_sqlite_begin)
     else:
         event.listen(engine, "connect", _on_postgres_connect)
+        event.listen(engine, "begin", _on_postgres_begin)
     return engine
 
 
@@ -317,9 +361,20 @@ def _on_postgres_connect(connection: Any, _record: object) -> None:
     connection.commit()
 
 
+def _on_postgres_begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("patience") is not None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_patience_of(connection)}")
+
+
+def _patience_of(connection: Connection) -> int:
+    """Milliseconds for which another writer is waited for in this transaction."""
+    patience = connection.get_execution_options().get("patience")
+    return int((BUSY_TIMEOUT_SECONDS if patience is None else patience) * 1000)
+
+
 def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself: `_on_sqlite_begin` does
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA journal_mode = WAL")
 
@@ -327,6 +382,7 @@ def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
 def _on_sqlite_begin(connection: Connection) -> None:
     is_writer = connection.get_execution_options().get("is_writer", False)
     if is_writer:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_patience_of(connection)}")
         connection.exec_driver_sql(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
 
@@ -336,8 +392,8 @@ def _read_engine(engine: Engine) -> Engine:
     return engine if is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
 
 
-def _write_engine(engine: Engine) -> Engine:
-    return engine.execution_options(is_writer=True)
+def _write_engine(engine: Engine, patience: float | None = None) -> Engine:
+    return engine.execution_options(is_writer=True, patience=patience)
 
 
 def version_table(migrations: str) -> str:

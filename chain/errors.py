@@ -23,6 +23,7 @@ ChainError
 `-- StoreError             a database that cannot serve
     |-- StoreUnreadable    it cannot be opened, or is not one of ours
     |-- StoreBusy          another program holds it
+    |-- OutcomeUnknown     it went away while a transaction ended: written or not, it did not say
     `-- StoreTooNew        a newer version of the program wrote it
 """
 
@@ -130,6 +131,10 @@ class StoreUnreadable(StoreError):
 
 class StoreBusy(StoreError):
     """A database that another program holds for longer than we wait."""
+
+
+class OutcomeUnknown(StoreError):
+    """A database that went away between the end of a transaction and its answer: all of it was written, or nothing."""
 
 
 class StoreTooNew(StoreError):

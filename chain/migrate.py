@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from chain.database import name_of
 from chain.errors import StoreTooNew
 
 
@@ -28,7 +29,7 @@ def upgrade(
     for revision in (current, target):
         if revision is not None and revision not in scripts:
             raise StoreTooNew(
-                f"the database {connection.engine.url.render_as_string(hide_password=True)} was written by a newer "
+                f"the database {name_of(connection.engine.url)} was written by a newer "
                 f"version of {migrations.partition('.')[0]} (schema {revision[:40]}, which this one does not know): "
                 "install that version"
             )

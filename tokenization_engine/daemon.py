@@ -31,6 +31,9 @@ from tokenization_engine.watch import engine_checks, watch_engine
 
 log = logging.getLogger(__name__)
 
+LOOK_PATIENCE_SECONDS = 2.0
+"""How long a look waits for another writer of the register; the next one does what it could not."""
+
 
 @asynccontextmanager
 async def opened_service(
@@ -42,7 +45,8 @@ async def opened_service(
         async with connect(node_settings, watch=None if metrics is None else metrics.node_call) as node:
             named = settings.model_copy(update={"author": settings.writer})
             cadt = None if named.cadt is None else CadtFollower(register=register, settings=named)
-            yield EngineService(lookout=Lookout(register=register, node=node, settings=named), cadt=cadt)
+            looking = register.with_patience(LOOK_PATIENCE_SECONDS)
+            yield EngineService(lookout=Lookout(register=looking, node=node, settings=named), cadt=cadt)
     finally:
         register.close()
 

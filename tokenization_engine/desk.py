@@ -12,6 +12,7 @@ from chia_rs import Coin
 from sqlalchemy import make_url, select, update
 from sqlalchemy.orm import Session
 
+from chain.database import name_of
 from chain.errors import AnswerCapped
 from chain.fees import FeeSettings, fee_for
 from chain.network import Network
@@ -71,7 +72,7 @@ class Lookout:
         with self.register.reading() as session:
             row = session.scalars(select(RegistryRow).where(RegistryRow.is_current)).first()
         if row is None:
-            database = make_url(self.settings.database).render_as_string(hide_password=True)
+            database = name_of(make_url(self.settings.database))
             raise NoRegistry(
                 f"this engine has no registry yet: `registry create NAME`, or `registry open ID`, or --database if its "
                 f"database is another than {database}"

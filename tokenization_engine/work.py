@@ -20,6 +20,7 @@ from chain.errors import (
     NotOnChain,
     NotTakenYet,
     PushRefused,
+    StoreBusy,
 )
 from chain.submit import is_included, push
 from climate_wallet.errors import NotEnoughFunds
@@ -62,7 +63,7 @@ HOPELESS = (SerialsTaken, JobRefused, RequestInvalid, OrderInvalid, StatementInv
 LAUNCHES = (Kind.CREATE, Kind.CUSTODY)
 
 LONGEST_PAUSE = 60.0
-"""Most seconds between two looks while the node is down or behind."""
+"""Most seconds between two looks while the node is down or behind, or the register held by a long import."""
 
 
 async def run(desk: Desk, job_ids: Collection[int] | None = None, *, wait: bool) -> list[Job]:
@@ -80,7 +81,7 @@ async def run(desk: Desk, job_ids: Collection[int] | None = None, *, wait: bool)
         try:
             is_progress = await step_all(desk)
             pause = desk.settings.poll_seconds
-        except (NodeDown, NodeNotSynced):
+        except (NodeDown, NodeNotSynced, StoreBusy):  # a step that another writer kept from its row is done again
             if not wait or time.monotonic() + pause > deadline:
                 raise
             pause = min(2 * pause, max(LONGEST_PAUSE, desk.settings.poll_seconds))

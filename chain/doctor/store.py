@@ -16,7 +16,7 @@ from urllib.parse import quote
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from chain.database import file_of, newest_script, read_url
+from chain.database import file_of, name_of, newest_script, read_url
 from chain.doctor.findings import Found, failed, of_error, off_loop, ok, unknown, warning
 from chain.errors import StoreError
 
@@ -38,7 +38,7 @@ async def check_store(url: str, migrations: str, *, name: str = "database") -> l
         return await off_loop(lambda: check_file(name, file, migrations))
     if parsed.get_backend_name() == "sqlite":
         return [warning(name, "in memory only", "name a file or a server: everything is lost at the end")]
-    shown = parsed.render_as_string(hide_password=True)
+    shown = name_of(parsed)
     try:
         engine = create_engine(parsed, connect_args={"connect_timeout": WAIT_SECONDS})
     except ModuleNotFoundError as error:

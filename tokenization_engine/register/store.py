@@ -6,14 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from chain import database
+from chain.errors import OutcomeUnknown, StoreError, StoreUnreadable
 from tokenization_engine.register import search_rebuild
 from tokenization_engine.register.audit import Trail
+from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 MIGRATIONS = "tokenization_engine.migrations"
+
+_ASKED_AGAIN = (0.0, 0.5, 1.0, 2.0, 5.0)
+"""Seconds after which a server that went away is asked once more what became of a commit."""
 
 
 def wall_clock() -> int:
@@ -26,10 +31,11 @@ class Register:
     session.
     """
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], int] = wall_clock) -> None:
-        """Take an engine whose schema is up to date."""
+    def __init__(self, engine: Engine, *, clock: Callable[[], int] = wall_clock, patience: float | None = None) -> None:
+        """Take an engine whose schema is up to date; `patience` is how many seconds another writer is waited for."""
         self.engine = engine
         self._clock = clock
+        self._patience = patience
 
     @classmethod
     def open(cls, url: str, *, clock: Callable[[], int] = wall_clock, is_made: bool = True) -> Register:
@@ -48,18 +54,58 @@ class Register:
         """A session that only reads."""
         return database.reading(self.engine)
 
+    def with_patience(self, seconds: float) -> Register:
+        """The same register for a writer who waits that long for another one, and is then told StoreBusy."""
+        return type(self)(self.engine, clock=self._clock, patience=seconds)
+
     @contextmanager
     def writing(self, author: str, *, comment: str | None = None) -> Iterator[Session]:
         """A session that writes in the name of `author`, alone: all of it is committed at the end, or
         nothing. The audit trail keeps the comment with each entry.
 
         What it checks (serials free, event not applied) cannot change under it, so two writers never slip
-        past each other's checks.
+        past each other's checks. SQLite lets one writer in at a time. On PostgreSQL every writer takes the row of
+        `register_state` FOR UPDATE before it reads anything, and keeps it to its end; READ COMMITTED then shows it, at
+        each statement, all that the writers before it committed, and nobody else commits meanwhile. A stricter
+        isolation would add nothing but refusals, and writers who all begin with the same row cannot lock each other
+        out. A writer who goes past this door meets the same row in the triggers of `units` and `audit_trail`.
+
+        Where the server went away during the commit, it is asked what became of it. Raises StoreBusy, and
+        OutcomeUnknown where no entry tells.
         """
-        with database.writing(self.engine) as session:
-            trail = Trail.begin(session, author=author, timestamp=self._clock(), comment=comment)
-            yield session
-            trail.close(session)
+        ended: Trail | None = None
+        try:
+            with database.writing(self.engine, patience=self._patience) as session:
+                trail = Trail.begin(session, author=author, timestamp=self._clock(), comment=comment)
+                before = trail.last_entry
+                yield session
+                trail.close(session)
+                ended = trail if trail.last_entry > before else None
+        except OutcomeUnknown as error:
+            if ended is None:
+                raise
+            if not self._is_written(ended, error):
+                raise StoreUnreadable(
+                    "the database went away while it ended a transaction, and nothing of it was written: see that the "
+                    "server runs, and try again"
+                ) from error
+
+    def _is_written(self, trail: Trail, unknown: OutcomeUnknown) -> bool:
+        """Whether the entries of a writer whose commit had no answer are in the trail; raises `unknown` if nobody says.
+
+        Whoever asks waits for the lock that the lost transaction held, so that it has ended, one way or the other; and
+        no other writer can have made an entry of that hash.
+        """
+        query = select(AuditEntry.entry_hash).where(AuditEntry.sequence == trail.last_entry)
+        for pause in _ASKED_AGAIN:
+            time.sleep(pause)
+            try:
+                with database.writing(self.engine) as session:
+                    session.execute(select(RegisterState.last_entry).with_for_update()).one()
+                    return session.scalar(query) == trail.head_hash
+            except StoreError:
+                continue
+        raise unknown
 
     def rebuild_search(self) -> None:
         """Make the search index anew from the records: about half a minute for a million units."""

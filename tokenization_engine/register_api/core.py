@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 from aiohttp import web
 from sqlalchemy.orm import Session
 
+from chain.errors import StoreBusy
 from chain.fees import FeeSettings
 from chain.forms import Body
 from tokenization_engine.api_keys import ApiKey, May
 from tokenization_engine.register.fields import LINK_TEXT
-from tokenization_engine.register.store import Register
 from tokenization_engine.register_api.answers import json_answer, ready_answer
 from tokenization_engine.register_api.readers import Question, Readers
 from tokenization_engine.register_api.reading import Nothing, read_json, read_parameters
@@ -32,6 +32,8 @@ from tokenization_engine.service import EngineService
 log = logging.getLogger(__name__)
 
 THREADS = 8
+PATIENCE_SECONDS = 10.0
+"""How long a request waits for other writers, in this program and in others, before it is told to come back later."""
 BODY_LIMIT = 5 * 1024 * 1024
 """Largest body of one record, in bytes; as CAD Trust's servers have it."""
 BATCH_LIMIT = 64 * 1024 * 1024
@@ -113,6 +115,7 @@ class Api:
         """Answer from this service's register; `fees` bound what a job may pay."""
         self.service = service
         self.fees = fees
+        self.register = service.lookout.register.with_patience(PATIENCE_SECONDS)
         self.readers = Readers(self.register, processes=service.lookout.settings.reader_processes)
         self.writing = asyncio.Lock()
         """Held by whoever writes, so that writers queue here and not in the database."""
@@ -122,11 +125,6 @@ class Api:
         """For files on their way to us: they lie on our disk."""
         self.files = Turns("files", at_once=2, waiting=8)
         """For files that are read or written: that takes a core and some hundred MiB."""
-
-    @property
-    def register(self) -> Register:
-        """The register."""
-        return self.service.lookout.register
 
     async def read_list(self, question: Question, *arguments: object) -> web.Response:
         """The answer to a question that reads much: a page, or a whole list."""
@@ -148,8 +146,22 @@ class Api:
             with self.register.writing(call.caller.name, comment=shortened(comment)) as session:
                 return change(session)
 
-        async with self.writing:
+        await self._turn()
+        try:
             return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, do))
+        finally:
+            self.writing.release()
+
+    async def _turn(self) -> None:
+        """Come back holding `writing`; raises StoreBusy where a long batch holds it."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.writing.acquire()
+        except TimeoutError:
+            raise StoreBusy(
+                f"the register is being written to by others for longer than {PATIENCE_SECONDS:g} seconds, by a long "
+                "import for instance: nothing was written, try again later"
+            ) from None
 
     async def close(self) -> None:
         """Let what is under way end."""

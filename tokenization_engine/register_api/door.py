@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from chain.errors import FeeTooHigh
+from chain.errors import FeeTooHigh, StoreBusy
 from chain.serve import KeyCheck, StatusTable
 from tokenization_engine.api_keys import HEADER, May, find_key
 from tokenization_engine.errors import Problem, RecordInvalid
@@ -30,6 +30,8 @@ CADT_NO_KEY = "CADT API key not found"
 CADT_VERSION = "1.7.24"
 """The release of CADT whose reading side the routes under `/v1` follow."""
 
+BUSY_RETRY_SECONDS = 30
+"""When to come back to a register that a long import holds."""
 _RETRY_KEY = web.RequestKey("retry_after", int)
 _PROBLEMS_KEY: web.RequestKey[Sequence[Problem]] = web.RequestKey("problems")
 _READING = frozenset({"GET", "HEAD"})
@@ -129,6 +131,9 @@ def keep_problems() -> Middleware:
             return await handler(request)
         except RecordInvalid as error:
             request[_PROBLEMS_KEY] = error.problems
+            raise
+        except StoreBusy:
+            request[_RETRY_KEY] = BUSY_RETRY_SECONDS
             raise
 
     return middleware
