@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from tokenization_engine.errors import Problem, RecordChanged, RecordInvalid
 from tokenization_engine.register.audit import Trail, canonical_json
-from tokenization_engine.register.checks import RecordReader
+from tokenization_engine.register.checks import RecordReader, is_id
 from tokenization_engine.register.differences import Action, Table
 from tokenization_engine.register.edits import load_projects
 from tokenization_engine.register.fields import BLOCK_FIELDS
@@ -109,7 +109,7 @@ class _Desk:
         """Stage some records of one table."""
         table = rows[0].table
         name = table.kind.id_name
-        ids = sorted({one.raw[name] for one in rows if isinstance(one.raw.get(name), str)})
+        ids = sorted({named for one in rows if isinstance(named := one.raw.get(name), str) and is_id(named)})
         held = _held(self._session, table, ids)
         waiting = self._waiting(ids)
         new: list[dict[str, Any]] = []
@@ -146,6 +146,11 @@ class _Desk:
                 f"{one.table.kind.kind} {record_id} was changed since it was read: read it again, and make the change "
                 "anew"
             )
+        text = canonical_json([data])
+        if not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
+            problems.append(
+                self._problem(one, "a text holds half a character (a lone surrogate), which nobody can read")
+            )
         if problems:
             self.problems += problems
             return None
@@ -160,7 +165,7 @@ class _Desk:
             "action": action.value,
             "author": self._trail.author,
             "staged_timestamp": self._trail.timestamp,
-            "data": canonical_json([data]),
+            "data": text,
             "original": None if original is None else canonical_json(original),
             "base_hash": base_hash,
         }
@@ -229,7 +234,7 @@ class _Shared:
 
     def _compare(self, kind: type[Record], named: Mapping[str, Any]) -> str | None:
         record_id = named.get("id")
-        held = self._session.get(kind, record_id) if isinstance(record_id, str) else None
+        held = self._session.get(kind, record_id) if isinstance(record_id, str) and is_id(record_id) else None
         if held is None:
             return None
         own = {name: value for name, value in named.items() if name not in SERVERS_OWN}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, selectinload
@@ -210,8 +210,8 @@ class UnitEdits:
                 )
 
     def _find(self, kind: type[Any], name: object, field: str, reader: RecordReader) -> Any:
-        found = self._found.get((kind, name)) if isinstance(name, str) else None
-        if found is None and isinstance(name, str):
+        found = self._found.get((kind, name)) if _is_name(name) else None
+        if found is None and _is_name(name):
             is_named: ColumnElement[bool] = (kind.id == name) | (kind.local_name == name)
             found = self._session.scalars(select(kind).where(is_named).limit(1)).first()
         if found is None:
@@ -224,7 +224,7 @@ class UnitEdits:
         for names in named:
             pairs = ((Issuance, names.issuance), (ProjectLocation, names.location))
             for kind, name in (*pairs, *((Label, label) for label in names.labels or ())):
-                if isinstance(name, str):
+                if _is_name(name):
                     wanted[kind].add(name)
         for kind, ids in wanted.items():
             for some in _slices(sorted(ids)):
@@ -257,6 +257,11 @@ def load_units(session: Session, unit_ids: Sequence[str]) -> dict[str, Unit]:
         query = select(Unit).where(Unit.id.in_(some)).options(selectinload(Unit.label_units))
         found |= {unit.id: unit for unit in session.scalars(query.execution_options(populate_existing=True))}
     return found
+
+
+def _is_name(name: object) -> TypeGuard[str]:
+    """Whether a record could bear that name: not every text is one that a database can be asked about."""
+    return isinstance(name, str) and name.isprintable()
 
 
 def _slices(values: Sequence[str]) -> Iterable[Sequence[str]]:
