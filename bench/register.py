@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from bench.register_data import Size
+from bench.register_http import PROJECTS_ON_PAGE, read_over_http
 from bench.register_load import PAGE, Filled, Read, fill, fill_more, read
 from bench.report import Target, table, thousands
 from tests.postgres import serving_postgres
@@ -30,17 +31,27 @@ def run(console: Console, is_quick: bool) -> list[Target]:
     filled: dict[str, Filled] = {}
     reads: dict[str, list[Read]] = {}
     beside: dict[str, list[Read]] = {}
+    first: dict[str, Read] = {}
+    asked: dict[str, list[Read]] = {}
     for name, place in (("SQLite", _sqlite), ("PostgreSQL", _postgres)):
         with place() as url, ProcessPoolExecutor(READERS + 1, mp_context=get_context("spawn")) as pool:
             filled[name] = pool.submit(fill, url, size).result()
             reads[name] = [one.result() for one in [pool.submit(read, url, size, i, seconds) for i in range(READERS)]]
+            first[name], asked[name] = read_over_http(url, size, READERS, seconds)
             writer = pool.submit(fill_more, url, size.projects, MORE)
             beside[name] = [one.result() for one in [pool.submit(read, url, size, i, seconds) for i in range(READERS)]]
             writer.result()
-        targets += _targets(name, filled[name], reads[name])
+        targets += _targets(name, filled[name], reads[name], asked[name])
     _show_imports(console, filled, size)
-    _show_reads(console, f"{READERS} readers, each asking without a pause", reads)
-    _show_reads(console, f"The same, while {thousands(MORE.units)} units are imported", beside)
+    whole = f"An answer is the exact count and a page of {PAGE} whole records as JSON. "
+    own = whole + "A reader is a process of its own"
+    _show_reads(console, f"{READERS} readers, each asking without a pause", reads, own)
+    _show_reads(console, f"The same, while {thousands(MORE.units)} units are imported", beside, own)
+    door = f"A page of {PAGE} units or {PROJECTS_ON_PAGE} projects, in CADT's shape or the observer's. The door"
+    _show_reads(console, f"{READERS} readers over HTTP, each asking without a pause", asked, door)
+    _show_reads(
+        console, "The first answer of the door to each question, alone", {k: [v] for k, v in first.items()}, door
+    )
     return targets
 
 
@@ -56,12 +67,15 @@ def _postgres() -> Iterator[str]:
         yield server.new_database()
 
 
-def _targets(name: str, filled: Filled, reads: list[Read]) -> list[Target]:
-    slowest = max(_percentile(found, 0.99) for found in _by_question(reads).values())
+def _targets(name: str, filled: Filled, reads: list[Read], asked: list[Read]) -> list[Target]:
+    slowest, over_http = (
+        max(_percentile(found, 0.99) for found in _by_question(some).values()) for some in (reads, asked)
+    )
     rate = filled.units / filled.seconds
     return [
         Target(what=f"{name}: validated import", found=rate, limit=5000, unit="units/s", is_floor=True),
         Target(what=f"{name}: slowest question, p99", found=slowest * 1000, limit=50, unit="ms"),
+        Target(what=f"{name}: slowest question over HTTP, p99", found=over_http * 1000, limit=50, unit="ms"),
     ]
 
 
@@ -82,15 +96,14 @@ def _show_imports(console: Console, filled: dict[str, Filled], size: Size) -> No
     console.print(drawn)
 
 
-def _show_reads(console: Console, title: str, reads: dict[str, list[Read]]) -> None:
+def _show_reads(console: Console, title: str, reads: dict[str, list[Read]], told: str) -> None:
     columns = [f"{name}, {what}" for name in reads for what in ("median ms", "p99 ms")]
     peak = max(one.peak_mib for some in reads.values() for one in some)
     drawn = table(
         title,
         "question",
         *columns,
-        caption=f"An answer is the exact count and a page of {PAGE} whole records. "
-        f"A reader is a process of its own; the largest held {peak:,.0f} MiB.",
+        caption=f"{told}; the largest held {peak:,.0f} MiB.",
     )
     found = {name: _by_question(some) for name, some in reads.items()}
     for question in next(iter(found.values())):

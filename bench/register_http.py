@@ -19,6 +19,7 @@ from typing import cast
 from urllib.parse import quote
 
 import aiohttp
+import psutil
 
 from bench.register_data import YEARS, Size
 from bench.register_load import PAGE, Read, peak_mib
@@ -36,6 +37,7 @@ from tokenization_engine.register_api.mount import register_routes
 from tokenization_engine.service import EngineService
 from tokenization_engine.settings import EngineSettings
 
+PROJECTS_ON_PAGE = 50
 _START_SECONDS = 120
 
 Ask = Callable[[random.Random], str]
@@ -44,8 +46,12 @@ Ask = Callable[[random.Random], str]
 def paths_of(size: Size) -> Mapping[str, Ask]:
     """What readers ask: an address by the kind of question."""
     last = max(1, size.units // PAGE)
-    deep, last_project = min(9_000, last), max(1, size.projects // 50)
-    units, projects, observer = f"/v1/units?limit={PAGE}", "/v1/projects?limit=50", f"/observer/units?limit={PAGE}"
+    deep, last_project = min(9_000, last), max(1, size.projects // PROJECTS_ON_PAGE)
+    units, projects, observer = (
+        f"/v1/units?limit={PAGE}",
+        f"/v1/projects?limit={PROJECTS_ON_PAGE}",
+        f"/observer/units?limit={PAGE}",
+    )
     not_over = quote('unitStatus:["Retired", "Cancelled", "Expired"]:not')
     return {
         "units, first page": lambda dice: f"{units}&page=1",
@@ -117,7 +123,7 @@ async def _answer(session: aiohttp.ClientSession, address: str) -> bytes:
 
 @contextmanager
 def _served(url: str) -> Iterator[tuple[str, str, Callable[[], float]]]:
-    """The address of the door, a reader's key, and what asks for the door's peak memory (MiB)."""
+    """The address of the door, a reader's key, and what asks for the memory of its largest process (MiB)."""
     context = get_context("spawn")
     mine, theirs = context.Pipe()
     ended = context.Event()
@@ -160,7 +166,8 @@ async def _serve_until(url: str, pipe: Connection, ended: Event) -> None:
         while not ended.is_set():
             if pipe.poll():
                 pipe.recv()
-                pipe.send(peak_mib())
+                readers = (one.memory_info().rss / 2**20 for one in psutil.Process().children(recursive=True))
+                pipe.send(max(peak_mib(), *readers, 0.0))
             await asyncio.sleep(0.2)
         await served.close()
     register.close()
