@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
-from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -48,7 +47,6 @@ _HASHED = (
     "after",
     "coin_id",
 )
-_hashed = itemgetter(*_HASHED)
 
 
 def canonical_json(value: object) -> str:
@@ -84,7 +82,11 @@ def entry_hash(previous: bytes, entry: Mapping[str, Any]) -> bytes:
 
     The images are in it as the texts that are stored, the coin id in hex.
     """
-    return sha256(previous + row_json(dict(zip(_HASHED, _hashed(entry), strict=True)))).digest()
+    return _hash_of(previous, {name: entry[name] for name in _HASHED})
+
+
+def _hash_of(previous: bytes, hashed: Mapping[str, Any]) -> bytes:
+    return sha256(previous + row_json(hashed)).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +181,8 @@ class Trail:
             "after": None if after is None else row_json(after).decode(),
             "coin_id": self.coin_id,
         }
-        self.head_hash = entry["entry_hash"] = entry_hash(self.head_hash, entry)
+        self.head_hash = _hash_of(self.head_hash, entry)
+        entry["entry_hash"] = self.head_hash
         self.unsaved.append(entry)
         self.quantities.note(kind, record_id, before, after)
         self.search.note(kind, record_id, before, after)

@@ -46,12 +46,14 @@ class Quantities:
             (self._issuances if kind == Issuance.kind else self._labels)[record_id] += 1
 
     def _note_unit(self, unit_id: str, before: Image | None, after: Image | None) -> None:
-        counts = [0 if image is None else int(image["unit_count"] or 0) for image in (before, after)]
-        for image, step in ((before, -counts[0]), (after, counts[1])):
-            if image is not None:
-                self._issuances[str(image["issuance_id"])] += step
-        first_count = self._counts.get(unit_id, (counts[0], 0))[0]
-        self._counts[unit_id] = (first_count, counts[1])
+        old = new = 0
+        if before is not None:
+            old = int(before["unit_count"] or 0)
+            self._issuances[str(before["issuance_id"])] -= old
+        if after is not None:
+            new = int(after["unit_count"] or 0)
+            self._issuances[str(after["issuance_id"])] += new
+        self._counts[unit_id] = (self._counts[unit_id][0] if unit_id in self._counts else old, new)
 
     def settle(self, session: Session) -> None:
         """Turn what was noted of units and their labels into differences of labels; the rows are in the tables."""
