@@ -342,15 +342,16 @@ def test_list_that_takes_too_long_is_ended_and_refused_at_once(
 def test_lists_of_the_command_line_come_by_serial(filled: Register, amount: str) -> None:
     with filled.reading() as session:
         every = sorted(numbered(session), key=key_of(BY_SERIAL))
-        for wanted, fit in (
-            (UnitFilter(), lambda one: True),
+        cases: list[tuple[UnitFilter, Callable[[Unit], bool]]] = [
+            (UnitFilter(), lambda _: True),
             (
                 UnitFilter(status="Held", vintage_year=2018),
                 lambda one: (one.unit_status, one.vintage_year) == ("Held", 2018),
             ),
             (UnitFilter(project="p3"), lambda one: one.issuance.project.local_name == "p3"),
             (UnitFilter(series="ONE", is_tokenized=False), lambda one: one.series == "ONE" and not one.is_tokenized),
-        ):
+        ]
+        for wanted, fit in cases:
             page = list_units(session, wanted, limit=9, offset=4)
             expected = [one for one in every if fit(one)]
             assert list(page.units) == expected[4:13]

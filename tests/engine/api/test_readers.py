@@ -1,0 +1,107 @@
+"""Lists are answered by processes of their own: the same bytes, and nobody waits for who asks too much."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tokenization_engine.errors import ListsBusy, ListTooLong, NotInRegister
+from tokenization_engine.register.listing import LooksLong
+from tokenization_engine.register.listing_words import UnitsWanted
+from tokenization_engine.register.page_rows import unit_json
+from tokenization_engine.register.store import Register
+from tokenization_engine.register_api import readers as module
+from tokenization_engine.register_api.readers import Readers, Reading
+
+
+def page(reading: Reading, limit: int) -> object:
+    found = reading.listings.units(reading.session, UnitsWanted(), offset=1, limit=limit)
+    return [unit_json(one) for one in found.records]
+
+
+def process(_: Reading) -> object:
+    return os.getpid()
+
+
+def fails(_: Reading, sentence: str) -> object:
+    raise NotInRegister(sentence)
+
+
+def looks_long(reading: Reading) -> object:
+    if not reading.may_look_long:
+        raise LooksLong
+    return threading.current_thread().name
+
+
+def too_long(reading: Reading) -> object:
+    if not reading.may_look_long:
+        raise LooksLong
+    raise ListTooLong("too long")
+
+
+@pytest.fixture(scope="module")
+def opened(filled_register: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Register]:
+    path = shutil.copy(filled_register, tmp_path_factory.mktemp("readers") / "register.sqlite")
+    register = Register.open(f"sqlite:///{path}")
+    yield register
+    register.close()
+
+
+@pytest.fixture(scope="module")
+def readers(opened: Register) -> Iterator[Readers]:
+    """One process for all tests: to start one takes longer than what it does here."""
+    made = Readers(opened, processes=1)
+    yield made
+    reader = None if made._quick is None else psutil.Process(json.loads(asyncio.run(made.ask(process))))
+    asyncio.run(made.close())
+    if reader is not None:
+        reader.wait(timeout=60)
+
+
+async def test_process_gives_the_bytes_that_a_thread_gives(opened: Register, readers: Readers) -> None:
+    threads = Readers(opened, processes=0)
+    for limit in (1, 3):
+        assert await readers.ask(page, limit) == await threads.ask(page, limit) != b"[]"
+    assert int(await readers.ask(process)) != os.getpid() == int(await threads.ask(process))
+    with pytest.raises(NotInRegister, match="no unit 7"):
+        await readers.ask(fails, "no unit 7")
+    await threads.close()
+
+
+async def test_killed_reader_is_replaced(readers: Readers) -> None:
+    first = int(await readers.ask(process))
+    os.kill(first, signal.SIGKILL)
+    assert int(await readers.ask(process)) != first
+
+
+async def test_interrupt_from_the_keyboard_leaves_readers_to_the_daemon(readers: Readers) -> None:
+    first = int(await readers.ask(process))
+    os.kill(first, signal.SIGINT)
+    assert int(await readers.ask(process)) == first
+
+
+async def test_long_look_is_taken_in_the_door_one_at_a_time(readers: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert b"register-lists" in await readers.ask(looks_long)
+    with pytest.raises(ListTooLong):
+        await readers.ask(too_long)
+    monkeypatch.setattr(module, "MAX_LOOKING", 2)
+    found = await asyncio.gather(*(readers.ask(looks_long) for _ in range(9)), return_exceptions=True)
+    refused = [one for one in found if isinstance(one, ListsBusy)]
+    assert refused
+    assert len(refused) + sum(isinstance(one, bytes) for one in found) == 9
+    assert b"register-lists" in await readers.ask(looks_long)
+
+
+async def test_no_process_is_started_before_a_list_is_asked(opened: Register) -> None:
+    made = Readers(opened, processes=2)
+    assert made._quick is None
+    await made.close()
