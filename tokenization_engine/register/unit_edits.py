@@ -27,6 +27,7 @@ from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA, Vocabular
 _AT_ONCE = 500
 _BLOCK = frozenset(one.column for one in BLOCK_FIELDS)
 _OF_THE_CHAIN = frozenset({"marketplace", "marketplace_identifier", "asset_id", "status_coin_id"})
+_SAID_BY_THE_CHAIN = {"assetId": "asset_id", "statusCoinId": "status_coin_id"}
 _FIXED = _BLOCK | _OF_THE_CHAIN | {"issuance_id", "vintage_year", "unit_type"}
 _FIXED_WHILE_TOKEN = frozenset({"unit_status", "unit_status_reason"})
 
@@ -159,6 +160,10 @@ class UnitEdits:
         values = reader.values
         if unit.asset_id is None and values["marketplace"] == TOKENIZED_ON_CHIA:
             reader.refuse("marketplace", "the engine writes this when the chain shows the token: tokenize the unit")
+        elif unit.asset_id is None:
+            for field, column in _SAID_BY_THE_CHAIN.items():
+                if values[column] not in (None, getattr(unit, column)):
+                    reader.refuse(field, "is the chain's to say: the engine writes it, so leave it out")
         if unit.asset_id is None and not is_final(unit.unit_status):
             return
         fixed = _FIXED | (_FIXED_WHILE_TOKEN if unit.is_tokenized or is_final(unit.unit_status) else frozenset())

@@ -405,6 +405,18 @@ def test_unit_is_not_called_a_token_by_hand(filled: Register) -> None:
     refused(filled, RecordInvalid, "the engine writes this")
 
 
+@pytest.mark.parametrize("name", ["assetId", "statusCoinId"])
+def test_unit_that_was_never_a_token_is_given_no_coin_by_hand(filled: Register, name: str) -> None:
+    record = unit_record(filled)
+    stage_unit(filled, record | {name: "0x" + "bb" * 32})
+    refused(filled, RecordInvalid, f"{name}: is the chain's to say")
+    with filled.writing("clerk") as session:
+        drop(session)
+        parts = [{"unitCount": 40}, {"unitCount": 60, name: "0x" + "bb" * 32}]
+        stage_split(session, record["warehouseUnitId"], parts)
+    refused(filled, RecordInvalid, f"{name}: is the chain's to say")
+
+
 def test_beneficiary_of_a_retirement_on_chain_stays(filled: Register) -> None:
     record = unit_record(filled)
     with filled.writing("engine") as session:
