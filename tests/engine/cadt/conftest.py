@@ -43,9 +43,12 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "FIRST_PAUSE", 0.001)
 
 
-@pytest.fixture(params=["upstream", "fork"])
+@pytest.fixture(params=["upstream", pytest.param("fork", marks=pytest.mark.slow)])
 def server(request: pytest.FixtureRequest) -> StandIn:
-    """A server of either dialect, with a project and one labelled unit of serials 1 to 100."""
+    """A server of either dialect, with a project and one labelled unit of serials 1 to 100.
+
+    Where the dialects differ, a test names them both; elsewhere the fork waits for the long suites.
+    """
     stand_in = StandIn(is_fork=request.param == "fork")
     stand_in.add_project(project())
     labels = [LABEL]

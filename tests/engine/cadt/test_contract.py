@@ -20,12 +20,15 @@ from tokenization_engine.cadt.client import opened_client
 from tokenization_engine.cadt.place import read_place
 from tokenization_engine.errors import CadtDown, CadtRefused
 
+BOTH = pytest.mark.parametrize("server", ["upstream", "fork"], indirect=True)
+
 
 def sent(desk: Desk, method: str, path: str) -> list[Any]:
     """Bodies of the requests of that kind."""
     return [body for was, where, body in desk.server.requests if (was, where) == (method, path)]
 
 
+@BOTH
 async def test_label_is_linked_to_its_unit_once_however_often_the_unit_is_written(desk: Desk) -> None:
     """A server links a label anew that comes without its link, and keeps the old link as well."""
     await desk.pull()
@@ -55,6 +58,7 @@ async def test_number_that_a_server_keeps_as_a_text_is_a_number(desk: Desk) -> N
     assert blocks(desk) == [(1, 100, "Held", ASSET_TEXT)]
 
 
+@BOTH
 async def test_nothing_is_staged_until_a_commit_has_come_all_the_way(desk: Desk) -> None:
     """The server says that nothing is pending before it pushed a commit, and again before it synced it: what is staged
     then goes with the staging table."""
@@ -123,6 +127,7 @@ async def test_server_that_limits_us_for_longer_than_we_wait_is_told(desk: Desk)
         await desk.pull()
 
 
+@BOTH
 async def test_read_only_server_is_told_and_no_key_asked_for(desk: Desk) -> None:
     desk.server.is_read_only = True
     assert (await desk.pull()).units_new == 1

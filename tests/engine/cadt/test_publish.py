@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from puzzles.units import AssetId, CoinId, Height, UnitBlock
 from tests.engine.cadt.conftest import Desk
 from tests.engine.cadt.samples import ISSUANCE
@@ -13,6 +15,8 @@ from tokenization_engine.register.chain_events import (
     mark_tokenized,
 )
 from tokenization_engine.register.queries import find_unit
+
+pytestmark = pytest.mark.parametrize("server", ["upstream", "fork"], indirect=True)
 
 ASSET_TEXT = "0x" + ASSET.hex()
 

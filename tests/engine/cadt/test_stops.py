@@ -100,7 +100,7 @@ async def test_publication_killed_at_any_request_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("fault", ["drop before", "drop after", "500", "html"])
-@pytest.mark.parametrize("number", some(range(1, 70), 46))
+@pytest.mark.parametrize("number", some(range(1, 70), 70))
 async def test_publication_survives_a_server_that_fails_once(desk: Desk, number: int, fault: str) -> None:
     begun = await prepared(desk)
     desk.server.fault = fault_at(begun + number, fault)
