@@ -1,8 +1,8 @@
 """The totals of units, held against what an issuance was credited with and a label was given for.
 
 Every change is noted as it is made (`audit.py`), as a difference for each issuance and label; only those that hold
-more than before are added up at the end, so that splitting or retiring units costs nothing here, and a million new
-units one sum for each of their labels.
+more than before, or admit another number, are added up at the end, so that splitting or retiring units costs nothing
+here, and a million new units one sum for each of their labels.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Quantities:
     _labels: Counter[str] = field(default_factory=Counter)
     _counts: dict[str, tuple[int, int]] = field(default_factory=dict)
     _links: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _requantified: set[tuple[str, str]] = field(default_factory=set)
 
     def note(self, kind: str, record_id: str, before: Image | None, after: Image | None) -> None:
         """Note one change of a record, by its images."""
@@ -43,7 +44,7 @@ class Quantities:
                 if image is not None:
                     self._links[str(image["warehouse_unit_id"]), str(image["label_id"])] += step
         elif kind in _LIMITED and before and after and before.get("unit_quantity") != after["unit_quantity"]:
-            (self._issuances if kind == Issuance.kind else self._labels)[record_id] += 1
+            self._requantified.add((kind, record_id))
 
     def _note_unit(self, unit_id: str, before: Image | None, after: Image | None) -> None:
         old = new = 0
@@ -71,13 +72,15 @@ class Quantities:
             self._labels[label_id] += new if step > 0 else -old if step < 0 else 0
 
     def check(self, session: Session) -> None:
-        """Raise QuantityExceeded if an issuance or label that took on units has more than it admits."""
+        """Raise QuantityExceeded if an issuance or label that grew, or was given another quantity, has too many units."""
         for kind, grown in ((Issuance, self._issuances), (Label, self._labels)):
-            ids = sorted(record_id for record_id, difference in grown.items() if difference > 0)
-            for chunk in _chunks(ids):
+            ids = {record_id for record_id, difference in grown.items() if difference > 0}
+            ids |= {record_id for name, record_id in self._requantified if name == kind.kind}
+            for chunk in _chunks(sorted(ids)):
                 _check_totals(session, kind, chunk)
         self._issuances.clear()
         self._labels.clear()
+        self._requantified.clear()
 
 
 def _check_totals(session: Session, kind: type[Issuance | Label], ids: list[str]) -> None:

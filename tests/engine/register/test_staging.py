@@ -465,6 +465,24 @@ def test_units_of_an_issuance_are_no_more_than_were_credited(register: Register)
         apply_retirement(session, chain_event(2, 1, 10), beneficiary=None, reason="x")
 
 
+@pytest.mark.parametrize(("part", "name"), [("issuances", "iq"), ("labels", "small")])
+def test_quantity_is_not_cut_below_its_units_while_some_of_them_leave(filled: Register, part: str, name: str) -> None:
+    parts = {
+        "issuances": [issuance(localName="iq", unitQuantity=150)],
+        "labels": [label(localName="small", unitQuantity=150)],
+    }
+    rows = [unit(*ends, series="BT-Q-1", issuanceId="iq", labels=["small"]) for ends in ((1, 100), (101, 150))]
+    wanted = project(localName="q", projectId="q", projectLocations=[], **parts)
+    with filled.writing("admin") as session:
+        leaving = import_bytes(session, document(*rows, projects=[wanted]), "q.json").unit_ids[1]
+    with filled.writing("clerk") as session:
+        whole = whole_record(find_project(session, "q"))
+        assert whole[part][0]["localName"] == name
+        stage_update(session, Table.PROJECTS, whole | {part: [whole[part][0] | {"unitQuantity": 99}]})
+        stage_delete(session, Table.UNITS, leaving)
+    refused(filled, RecordInvalid, "admits 99 units .* would hold 100")
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
