@@ -72,7 +72,7 @@ class Quantities:
             self._labels[label_id] += new if step > 0 else -old if step < 0 else 0
 
     def check(self, session: Session) -> None:
-        """Raise QuantityExceeded if an issuance or label that grew, or was given another quantity, has too many units."""
+        """Raise QuantityExceeded if an issuance or label that grew, or got another quantity, has too many units."""
         for kind, grown in ((Issuance, self._issuances), (Label, self._labels)):
             ids = {record_id for record_id, difference in grown.items() if difference > 0}
             ids |= {record_id for name, record_id in self._requantified if name == kind.kind}
