@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 VERSION = "recordVersion"
 """What `register record` adds to a record, so that a change made from it is refused if the record changed since."""
 
-_WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xltx", ".xls", ".ods"})
+_WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods"})
 _COLUMNS = ("sheet", "row", "column", "field", "problem")
 
 

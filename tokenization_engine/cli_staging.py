@@ -111,7 +111,7 @@ def stage_command(
     counts_text = ", ".join(f"{sum(one.action is action for one in staged)} {action.lower()}" for action in Action)
     verb = "would be staged" if dry_run else "staged"
     text = f"{verb}: {counts_text}; {done.unchanged_count} records say what the register says"
-    text += "" if dry_run else "; see `register diff`, then `register commit` or `register drop`"
+    text += "" if dry_run or not staged else "; see `register diff`, then `register commit` or `register drop`"
     value = {"is_dry_run": dry_run, "staged": staged, "unchanged_count": done.unchanged_count}
     out.show(value, text=lambda console: console.print(text))
 

@@ -143,6 +143,10 @@ class _Lines:
     def _without_mark(self, data: bytes) -> bytes:
         if encoding := _WIDE.get(data[:2]):
             raise _refuse(self._source, f"the file is in {encoding}: save it as CSV in UTF-8", 1)
+        if data.startswith(b"PK\x03\x04"):
+            raise _refuse(
+                self._source, "the file is a workbook or another archive: name it .xlsx, or save it as CSV", 1
+            )
         if b"\x00" in data:
             raise _refuse(self._source, "the file is no text in UTF-8: save it as CSV in UTF-8", 1)
         return data.removeprefix(b"\xef\xbb\xbf")

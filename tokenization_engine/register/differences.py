@@ -13,6 +13,8 @@ from typing import Any
 
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit
 
+_MIDNIGHT = "T00:00:00.000Z"
+
 
 class Table(StrEnum):
     """What is staged, by CAD Trust's names."""
@@ -74,10 +76,17 @@ def differences(staged: Staged) -> list[Difference]:
         before, after = _flat(original), _flat(change)
         record_id = staged.record_id if index == 0 else f"{staged.record_id} part {index + 1}"
         for field in sorted(before.keys() | after.keys()):
-            if before.get(field) != after.get(field):
-                old, new = before.get(field), after.get(field)
+            old, new = before.get(field), after.get(field)
+            if not _is_alike(old, new):
                 found.append(Difference(record_id=record_id, field=field, before=old, after=new))
     return found
+
+
+def _is_alike(old: object, new: object) -> bool:
+    """Whether the two say the same: a sheet's texts are numbers here, and a day may come with its midnight."""
+    if old is None or new is None or isinstance(old, bool) or isinstance(new, bool):
+        return old is new or old == new
+    return str(old).removesuffix(_MIDNIGHT) == str(new).removesuffix(_MIDNIGHT)
 
 
 def _kept_out(original: Mapping[str, Any], change: Mapping[str, Any], kind: type[Project | Unit]) -> dict[str, Any]:

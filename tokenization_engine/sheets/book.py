@@ -185,7 +185,7 @@ def _tables(sheets: list[OpenSheet], problems: list[Problem]) -> dict[str, Table
         if opened.name.strip().lower() in PASSED_OVER_SHEETS or (sheet is None and opened.row_count == 0):
             continue
         if sheet is None:
-            reason = f"is no sheet of a register{nearest(opened.name, SHEETS)}: expected {', '.join(SHEETS)}"
+            reason = f"is no sheet of a register (expected {', '.join(SHEETS)}){nearest(opened.name, SHEETS)}"
             problems.append(Problem(reason=reason, record=f"sheet {quoted(opened.name)}"))
         elif sheet.name in tables:
             problems.append(Problem(reason="stands in the workbook twice", record=f"sheet {sheet.name}"))

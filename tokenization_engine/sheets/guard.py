@@ -41,6 +41,7 @@ _LINKS = "xl/_rels/workbook.xml.rels"
 _TEXTS = "xl/sharedStrings.xml"
 _STYLES = "xl/styles.xml"
 _FIXED = ("[Content_Types].xml", "_rels/.rels", _STYLES, _TEXTS)
+_OTHERS = {"content.xml": "an OpenDocument file, such as .ods", "xl/workbook.bin": "a binary workbook (.xlsb)"}
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -118,6 +119,9 @@ class _Copy:
         names = [info.filename for info in self.archive.infolist()]
         if len({name.lower() for name in names}) != len(names):
             raise refuse(self.source, "the file holds two parts of one name: save it anew with Excel or LibreOffice")
+        for part, what in _OTHERS.items():
+            if part in names:
+                raise refuse(self.source, f"is {what}: save it as .xlsx, with Excel or LibreOffice")
         book = self._tree(_WORKBOOK)
         listed = self._listed(book)
         for name in _FIXED:

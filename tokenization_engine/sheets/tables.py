@@ -110,10 +110,15 @@ def _check_plain(sheet: Sheet, opened: OpenSheet, problems: list[Problem]) -> No
         reason = "is hidden: show it and look at it, or delete it, so that nothing is imported that nobody saw"
         problems.append(Problem(reason=reason, record=where))
     found = opened.findings
-    reasons = [f"the cell {cell} holds a formula: put its value in its place" for cell in found.formulas]
-    reasons += [f"the cell {cell} holds an error, such as #N/A" for cell in found.faults]
-    reasons += [f"the cells {cells} are merged: part them again" for cells in found.merged]
-    problems += [Problem(reason=reason, record=where) for reason in reasons]
+    odd = [(cell, f"the cell {cell} holds a formula: put its value in its place") for cell in found.formulas]
+    odd += [(cell, f"the cell {cell} holds an error, such as #N/A") for cell in found.faults]
+    odd += [(cells.split(":")[0], f"the cells {cells} are merged: part them again") for cells in found.merged]
+    problems += [Problem(reason=reason, record=_place_of_cell(sheet.name, cell)) for cell, reason in odd]
+
+
+def _place_of_cell(sheet: str, cell: str) -> str:
+    letters = cell.rstrip("0123456789")
+    return f"{place_of(sheet, int(cell.removeprefix(letters)))} column {letters}"
 
 
 def _name(cell: object) -> str:
