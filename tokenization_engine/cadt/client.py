@@ -83,6 +83,8 @@ class CadtClient:
         self._place = place
         self._budget = budget
         self._limited_seconds = limited_seconds
+        self.has_answered = False
+        """Whether the server ever answered as one that works."""
         self.is_read_only = False
         """Whether the server said, with its last answer, that it takes no changes."""
 
@@ -166,6 +168,7 @@ class CadtClient:
                 raise CadtMalformed(
                     f"{self.name} answered {path} with something that is no JSON: expected a CADT server, check the URL"
                 )
+            self.has_answered = True
             return value
         self._refuse(path, status, value)
 

@@ -27,7 +27,7 @@ from tokenization_engine.cadt.progress import changed_tokens, note_progress, rea
 from tokenization_engine.cadt.shapes import CadtUnit, label_body
 from tokenization_engine.cadt.staged import StagedUnit, blocks_of, original_unit, untouched
 from tokenization_engine.cadt.staging import Pace, Stage
-from tokenization_engine.cadt.turn import claim, turn
+from tokenization_engine.cadt.turn import TurnTaken, claim, turn
 from tokenization_engine.errors import CadtDiffers, CadtDown
 from tokenization_engine.register.lifecycle import RETIRED
 from tokenization_engine.register.model import Label, Organization
@@ -81,10 +81,10 @@ async def publish(
 ) -> Published:
     """Bring CADT to what the register says of its tokens.
 
-    A server that does not answer, or is busy, is given `pace.wait_seconds` in all to be so no more, counted from the
-    last change that came through; then CadtDown is raised, and the next call goes on. Raises CadtStaged if somebody
-    else's changes wait there, CadtDiffers if the server is not the one that this register was pulled from or another
-    database publishes to it, or another CadtError.
+    A server that stops to answer, or is busy, is given `pace.wait_seconds` in all to be so no more, counted from the
+    last change that came through; then CadtDown is raised, and the next call goes on. It is raised at once if the
+    server never answered. Raises CadtStaged if somebody else's changes wait there, CadtDiffers if the server is not the
+    one that this register was pulled from or another database publishes to it, or another CadtError.
     """
     done = Published()
     before, deadline = done.count, time.monotonic() + pace.wait_seconds
@@ -93,10 +93,11 @@ async def publish(
             with turn(register):
                 await _Publication(register, client, author, pace, done, wish=wish or Wish()).run()
             return done
-        except CadtDown:
+        except CadtDown as error:
             if done.count != before:
                 before, deadline = done.count, time.monotonic() + pace.wait_seconds
-            if time.monotonic() + pace.poll_seconds > deadline:
+            is_there = client.has_answered or isinstance(error, TurnTaken)
+            if not is_there or time.monotonic() + pace.poll_seconds > deadline:
                 raise
             await asyncio.sleep(pace.poll_seconds)
 

@@ -61,7 +61,7 @@ async def read_home(client: CadtClient) -> Home:
         if await _speaks_v2(client):
             raise CadtRefused(
                 f"the CADT server at {client.name} speaks only the interface v2, and this engine v1: switch v1 on "
-                "there (V1: ENABLE: true in its settings), or keep the register in this engine's own database"
+                "there (ENABLE under V1 in its settings), or keep the register in this engine's own database"
             ) from None
         raise
     if not isinstance(listed, dict):

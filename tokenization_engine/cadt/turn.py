@@ -33,9 +33,13 @@ _UNDER_WAY = (
 )
 
 
+class TurnTaken(CadtDown):
+    """Another publication from this database is under way."""
+
+
 @contextmanager
 def turn(register: Register) -> Iterator[None]:
-    """Within: no other publication from this database; raises CadtDown while one is under way."""
+    """Within: no other publication from this database; raises TurnTaken while one is under way."""
     file = file_of(register.engine.url)
     if register.engine.dialect.name == "postgresql":
         with _on_server(register.engine):
@@ -47,7 +51,7 @@ def turn(register: Register) -> Iterator[None]:
         try:
             lock.acquire(timeout=0, poll_interval=0.05)
         except LockfileError:
-            raise CadtDown(_UNDER_WAY) from None
+            raise TurnTaken(_UNDER_WAY) from None
         try:
             yield
         finally:
@@ -59,7 +63,7 @@ def _on_server(engine: Engine) -> Iterator[None]:
     connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         if not connection.scalar(text("SELECT pg_try_advisory_lock(:number)"), {"number": _LOCK}):
-            raise CadtDown(_UNDER_WAY)
+            raise TurnTaken(_UNDER_WAY)
         try:
             yield
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -259,6 +260,16 @@ async def test_one_unit_that_the_server_refuses_does_not_hold_up_the_others(desk
     done = await desk.publish()
     assert ["does not include a valid option" in one.reason for one in done.conflicts] == [True]
     assert blocks(desk)[1] == (101, 200, "Held", ASSET_TEXT)
+
+
+async def test_server_that_never_answers_is_told_at_once(desk: Desk) -> None:
+    await desk.pull()
+    tokenize(desk)
+    desk.settings = desk.settings.model_copy(update={"wait_seconds": 3600})
+    desk.server.fault = lambda _number, _method, _path: "drop before"
+    async with asyncio.timeout(20):
+        with pytest.raises(CadtDown, match="is it running"):
+            await desk.publish()
 
 
 async def test_every_failure_is_one_of_ours(desk: Desk) -> None:
