@@ -28,10 +28,8 @@ from tokenization_engine.register.search_read import (
     Sets,
     numbers_of_tokens,
     numbers_of_units,
-    project_ids,
     read_sets,
     sets_from,
-    unit_ids,
 )
 from tokenization_engine.register.search_terms import (
     BEGINNINGS,
@@ -95,40 +93,10 @@ class Search:
     """Whether the words of a unit's project count as the unit's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundIds:
-    """Ids of one page in order, and how many records were found in all."""
-
-    ids: tuple[str, ...]
-    record_count: int
-
-    def page_count(self, limit: int) -> int:
-        """How many pages of that many records there are."""
-        return -(-self.record_count // max(1, limit))
-
-
 def has(facet: Facet, *values: object, is_not: bool = False) -> Has:
     """A condition on one facet; booleans are `yes` and `no`."""
     texts = tuple(("yes" if value else "no") if isinstance(value, bool) else str(value) for value in values)
     return Has(facets=(facet,), values=texts, is_not=is_not)
-
-
-def find_units(
-    session: Session, wanted: Search, *, offset: int = 0, limit: int = 100, is_newest_first: bool = False
-) -> FoundIds:
-    """Ids of the units found, from the `offset`-th on, at most `limit` (and 1000) of them."""
-    numbers = unit_numbers(session, wanted)
-    page = cut(numbers, offset, limit, is_newest_first=is_newest_first)
-    return FoundIds(ids=_in_order(unit_ids(session, page), page), record_count=len(numbers))
-
-
-def find_projects(
-    session: Session, wanted: Search, *, offset: int = 0, limit: int = 100, is_newest_first: bool = False
-) -> FoundIds:
-    """Ids of the projects found, as `find_units`; conditions on what only units have find nothing."""
-    numbers = project_numbers(session, wanted)
-    page = cut(numbers, offset, limit, is_newest_first=is_newest_first)
-    return FoundIds(ids=_in_order(project_ids(session, page), page), record_count=len(numbers))
 
 
 def count_units(session: Session, wanted: Search) -> int:
@@ -296,10 +264,6 @@ def cut(numbers: BitMap, offset: int, limit: int, *, is_newest_first: bool = Fal
     if is_newest_first:
         return list(numbers[count - end : count - start])[::-1]
     return list(numbers[start:end])
-
-
-def _in_order(ids: dict[int, str], page: list[int]) -> tuple[str, ...]:
-    return tuple(ids[one] for one in page if one in ids)
 
 
 def _union(sets: Iterable[BitMap]) -> BitMap:

@@ -1,4 +1,4 @@
-"""Sets of numbers by term: read from the search index, gathered as differences, and written back chunk by chunk."""
+"""Sets of numbers by term: gathered as differences, and written to the search index chunk by chunk."""
 
 from __future__ import annotations
 
@@ -14,20 +14,10 @@ from sqlalchemy.orm import Session
 from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import table_of
 from tokenization_engine.register.search_model import CHUNK_BITS, SearchBitmap
+from tokenization_engine.register.search_read import read_sets
 
 _AT_ONCE = 400
 ItemT = TypeVar("ItemT")
-
-
-def read_bits(session: Session, terms: Iterable[bytes]) -> dict[bytes, BitMap]:
-    """The numbers that stand under each term; a term that nobody has is left out."""
-    found: dict[bytes, BitMap] = {}
-    for some in in_parts(dict.fromkeys(terms)):
-        query = select(SearchBitmap.term, SearchBitmap.bits).where(SearchBitmap.term.in_(some))
-        for term, bits in session.execute(query):
-            read = BitMap.deserialize(bytes(bits))
-            found[bytes(term)] = found[bytes(term)] | read if term in found else read
-    return found
 
 
 def in_parts(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
@@ -44,6 +34,10 @@ class Differences:
     _added: dict[bytes, BitMap] = field(default_factory=dict)
     _removed: dict[bytes, BitMap] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        """Terms that differ."""
+        return len(self._added) + len(self._removed)
+
     def add(self, terms: Iterable[bytes], numbers: BitMap) -> None:
         """Put the numbers under each of the terms."""
         _move(terms, numbers, self._added, self._removed)
@@ -54,7 +48,7 @@ class Differences:
 
     def now(self, session: Session, term: bytes) -> BitMap:
         """The numbers under a term, with what is not yet written."""
-        return self._applied(term, read_bits(session, [term]).get(term, BitMap()))
+        return self._applied(term, read_sets(session, [term])[term])
 
     def write(self, session: Session) -> None:
         """Write the sets that differ; every other writer is held off by the caller's lock."""
