@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _KEPT_PROJECTS = 2000
 _KEPT_ISSUANCES = 50_000
 _KEPT_KEYS = 50_000
+_KEPT_TERMS = 100_000
+"""Terms whose differences wait in memory for the end of the transaction: some hundred bytes each."""
 _NO_TERMS: frozenset[bytes] = frozenset()
 Image = Mapping[str, Any]
 
@@ -202,6 +204,8 @@ class SearchIndex:
         for ids in in_parts(new_of):
             for project_id, terms in self._terms_of_projects(session, ids).items():
                 self._differences.add(terms, new_of[project_id])
+        if len(self._differences) > _KEPT_TERMS:
+            self._differences.write(session)
 
     def _look_up(self, session: Session, issuance_ids: Iterable[str]) -> None:
         """Learn the projects of these issuances."""
