@@ -59,6 +59,10 @@ _BUSY_CODES = frozenset({"40001", "40P01", "55P03"})
 _LOST_CLASS = "08"
 _LOST_CODES = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """The server is stopped, crashed or not up yet, or it closed a connection that idled."""
+_MAY_NOT = frozenset({"42501", "25006"})
+"""The user has no right to it; the server, or the database, is there to be read only."""
+_THERE_ALREADY = "42P07"
+"""A table of that name is there."""
 
 _SECRET_OPTIONS = ("password", "sslpassword")
 """Options of PostgreSQL that stand in a URL's query and are nobody's business."""
@@ -272,8 +276,19 @@ def _told(name: str, error: DBAPIError) -> ChainError | None:
             f"the database {name} went away ({reason}); nothing of the transaction under way was written: see that the "
             "server runs, and try again"
         )
+    if code in _MAY_NOT:
+        return StoreUnreadable(
+            f"the database {name} may not be used like this ({reason}): give the program's user the rights to it, and "
+            "name the server that may be written to"
+        )
+    if code == _THERE_ALREADY or (isinstance(error, OperationalError) and "already exists" in reason):
+        return StoreUnreadable(
+            f"the database {name} holds tables of another program ({reason}): name one of this program's own"
+        )
     if isinstance(error, OperationalError):
-        return StoreUnreadable(f"the database {name} cannot be used ({reason}): check its path and rights")
+        is_file = isinstance(error.orig, sqlite3.Error)
+        advice = "check its path and rights" if is_file else "check that the server runs, and the name and password"
+        return StoreUnreadable(f"the database {name} cannot be used ({reason}): {advice}")
     if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
         return StoreUnreadable(f"{name} is not a database of ours ({reason}): name another file, or move it away")
     if isinstance(error, DataError) and "NUL" in reason:

@@ -109,6 +109,36 @@ def test_program_refuses_a_schema_that_a_newer_one_wrote(engine: Engine) -> None
         open_database(engine.url.render_as_string(hide_password=False), MIGRATIONS)
 
 
+def test_user_without_rights_is_told_in_a_sentence(engine: Engine, postgres: PostgresServer) -> None:
+    with postgres.admin() as connection:
+        connection.execute("DO $$ BEGIN CREATE ROLE stranger LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    stranger = engine.url.set(username="stranger").render_as_string(hide_password=False)
+    with pytest.raises(StoreUnreadable, match=r"may not be used like this .permission denied"):
+        open_database(stranger, MIGRATIONS)
+
+
+def test_database_that_may_only_be_read_is_told_in_a_sentence(engine: Engine) -> None:
+    with pytest.raises(StoreUnreadable, match="name the server that may be written to"), writing(engine) as session:  # noqa: PT012 - in order
+        session.execute(text("SET TRANSACTION READ ONLY"))
+        session.execute(insert(SAMPLES), [{"name": "c"}])
+
+
+def test_database_of_another_program_is_told_in_a_sentence(engine: Engine) -> None:
+    """Wallet and engine both have a table of registries."""
+    with pytest.raises(StoreUnreadable, match="holds tables of another program"):
+        open_database(engine.url.render_as_string(hide_password=False), "tokenization_engine.migrations")
+
+
+@pytest.mark.parametrize(
+    "place", ["postgresql://u:geheim@127.0.0.1:1/x", "postgresql://u@127.0.0.1:1/x?password=geheim"]
+)
+def test_password_is_in_no_sentence(place: str) -> None:
+    with pytest.raises(StoreUnreadable) as caught:
+        open_database(place, MIGRATIONS)
+    assert "geheim" not in str(caught.value)
+    assert database.password_of(place) == "geheim"
+
+
 def test_server_that_nobody_answers_for_is_told_in_a_sentence() -> None:
     with pytest.raises(StoreUnreadable, match="cannot be used"):
         open_database("postgresql://somebody@127.0.0.1:1/carbon", MIGRATIONS)
