@@ -89,12 +89,13 @@ def put_body(
 ) -> dict[str, Any]:
     """The whole record for a PUT, with the changes in it.
 
-    A field to be emptied goes as null: left out, a server keeps what it has. Other nulls are left out. The issuance
+    A field to be emptied goes as null: left out, a server keeps what it has. Other nulls are left out, and empty texts,
+    which a server may hold and does not take back. The issuance
     goes by its id with its own fields: a server attaches one that is left out, and may lose the unit's reference to it.
     Labels left out would be lost.
     """
     left_out = MADE_BY_SERVER | {"issuance", "labels"}
-    body = {name: value for name, value in raw.items() if name not in left_out and value is not None}
+    body = {name: value for name, value in raw.items() if name not in left_out and value not in (None, "")}
     body |= changes
     issuance = raw.get("issuance")
     if isinstance(issuance, dict) and issuance.get("id"):

@@ -58,6 +58,15 @@ async def test_number_that_a_server_keeps_as_a_text_is_a_number(desk: Desk) -> N
     assert blocks(desk) == [(1, 100, "Held", ASSET_TEXT)]
 
 
+async def test_empty_text_that_a_server_holds_is_not_sent_back(desk: Desk) -> None:
+    """Files bring empty texts in; a request with one is refused."""
+    desk.server.units[uid(1001)] |= {"marketplaceLink": "", "inCountryJurisdictionOfOwner": ""}
+    await desk.pull()
+    tokenize(desk)
+    assert (await desk.publish()).conflicts == []
+    assert blocks(desk) == [(1, 100, "Held", ASSET_TEXT)]
+
+
 @BOTH
 async def test_nothing_is_staged_until_a_commit_has_come_all_the_way(desk: Desk) -> None:
     """The server says that nothing is pending before it pushed a commit, and again before it synced it: what is staged
