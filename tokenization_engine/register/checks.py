@@ -28,6 +28,7 @@ _DIGITS = re.compile(r"0|[1-9][0-9]{0,19}", re.ASCII)
 _DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T00:00(?::00(?:\.0{1,6})?)?(?:Z|\+00:00)?)?", re.ASCII)
 _ASSET = re.compile(r"(?:0x)?[0-9a-f]{64}", re.ASCII)
 _QUOTED = 60
+_MAX_UNKNOWN = 20
 _Reader = Callable[[object, Field, Vocabulary], Any]
 
 
@@ -78,11 +79,13 @@ class RecordReader:
         """
         if raw.keys() <= known:
             return
-        for name in raw:
-            if name not in known and name not in MADE_BY_SERVERS:
-                near = get_close_matches(name, sorted(known), n=1)
-                meant = f", did you mean {near[0]}?" if near else ""
-                self.refuse(quoted(name), f"no field of this record{meant}")
+        unknown = [name for name in raw if name not in known and name not in MADE_BY_SERVERS]
+        for name in unknown[:_MAX_UNKNOWN]:
+            near = get_close_matches(name, sorted(known), n=1) if len(name) <= _QUOTED else []
+            meant = f", did you mean {near[0]}?" if near else ""
+            self.refuse(quoted(name), f"no field of this record{meant}")
+        if len(unknown) > _MAX_UNKNOWN:
+            self.refuse(quoted(unknown[_MAX_UNKNOWN]), f"one of {len(unknown)} names that are no field of this record")
 
     def read_id(self, name: str, raw: Mapping[str, object]) -> str | None:
         """The record's own id, if the file gives it one (an export does); None if we are to make it."""
@@ -208,7 +211,9 @@ def _check_token(reader: RecordReader) -> None:
     values["marketplace_identifier"] = f"0x{asset_id.hex()}"
 
 
-def _read_text(value: object, one: Field, vocabulary: Vocabulary) -> str:
+def _read_text(value: object, one: Field, _vocabulary: Vocabulary) -> str:
+    if value.__class__ is str and len(value) <= one.max_length and value.isascii() and value.isprintable():
+        return value.strip()
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # CAD Trust admits a number for a project's id
     if not isinstance(value, str):
