@@ -191,7 +191,7 @@ def password_of(url: str) -> str | None:
     """The password in a database's URL, so that it can be kept out of the log; None without one."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return None
     password = parsed.password or parsed.query.get("password")
     return None if password is None else str(password)
@@ -285,7 +285,7 @@ def _told(name: str, error: DBAPIError) -> ChainError | None:
         return StoreUnreadable(
             f"the database {name} holds tables of another program ({reason}): name one of this program's own"
         )
-    if isinstance(error, OperationalError):
+    if isinstance(error, OperationalError) or error.statement is None:  # which it is while there is no connection yet
         is_file = isinstance(error.orig, sqlite3.Error)
         advice = "check its path and rights" if is_file else "check that the server runs, and the name and password"
         return StoreUnreadable(f"the database {name} cannot be used ({reason}): {advice}")
@@ -334,12 +334,14 @@ def read_url(url: str) -> URL:
     expected = _EXPECTED_URL
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise StoreUnreadable(f"the database URL does not read: {expected}") from error
+    except (ArgumentError, ValueError):  # whose text may hold the password
+        raise StoreUnreadable(f"the database URL does not read: {expected}") from None
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise StoreUnreadable(f"{parsed.get_backend_name()!r} is no database we know: {expected}")
+    if parsed.get_backend_name() == "postgresql" and parsed.drivername != "postgresql+psycopg":
+        raise StoreUnreadable(f"the database URL names no driver we know: {expected}")
     return parsed
 
 

@@ -173,6 +173,9 @@ def test_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
         ("register.sqlite", "does not read"),
         ("mysql://localhost/x", "'mysql' is no database we know"),
         ("sqlite+nonsense:///x", "names no driver we know"),
+        ("postgresql+psycopg2://u@h/x", "names no driver we know"),
+        ("postgresql://u@h:port/x", "does not read"),
+        ("postgresql://u@[::1/x", "does not read"),
     ],
 )
 def test_url_that_names_no_database_of_ours_is_refused(url: str, sentence: str) -> None:
