@@ -142,7 +142,7 @@ def test_password_is_in_no_sentence(place: str) -> None:
 def test_server_that_nobody_answers_for_is_told_in_a_sentence() -> None:
     with pytest.raises(StoreUnreadable, match="cannot be used"):
         open_database("postgresql://somebody@127.0.0.1:1/carbon", MIGRATIONS)
-    with pytest.raises(StoreUnreadable, match="cannot be used .invalid connection option"):
+    with pytest.raises(StoreUnreadable, match=r"cannot be used .invalid connection option"):
         open_database("postgresql://somebody@127.0.0.1:1/carbon?nonsense=1", MIGRATIONS)
 
 
