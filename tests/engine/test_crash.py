@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from puzzles.units import LauncherId, Mojos
 from sim.local_chain import LocalChain
 from tests.engine.crashes import Fuse, Killed, doomed, reborn
+from tests.engine.databases import Databases
 from tests.engine.register.samples import document, imported, unit
 from tokenization_engine import tokenize, work
 from tokenization_engine.app import Wiring
@@ -20,7 +22,7 @@ from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
 
 NO_FEE = Mojos(0)
-UNITS = 45
+UNITS = 60
 STEPS = ("planned", "built", "pushed", "seen", "confirmed", "registered")
 
 
@@ -33,7 +35,24 @@ async def tokenize_one(desk: Desk, chain: LocalChain, first: int) -> None:
     await work.run(desk, [job.id for job in done], wait=False)
 
 
-@pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.fixture
+def register_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    """An empty register in the database that the test asks for, or the run is on."""
+    url = databases.register(getattr(request, "param", None))
+    yield url
+    databases.drop(url)
+
+
+@pytest.mark.parametrize(
+    ("register_url", "stride"),
+    [
+        (None, 3),
+        ("postgresql", 9),
+        pytest.param("sqlite", 1, marks=pytest.mark.slow),
+        pytest.param("postgresql", 1, marks=pytest.mark.slow),
+    ],
+    indirect=["register_url"],
+)
 async def test_engine_killed_at_any_call_and_write_finishes_when_started_again(
     desk: Desk, founded: LauncherId, chain: LocalChain, stride: int
 ) -> None:
@@ -87,7 +106,15 @@ async def run_child(wiring: Wiring, step: str) -> int:
 
 
 @pytest.mark.usefixtures("farming", "founded", "keys_root")
-@pytest.mark.parametrize("steps", [("built", "confirmed"), pytest.param(STEPS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("register_url", "steps"),
+    [
+        (None, ("built", "confirmed")),
+        pytest.param("sqlite", STEPS, marks=pytest.mark.slow),
+        pytest.param("postgresql", STEPS, marks=pytest.mark.slow),
+    ],
+    indirect=["register_url"],
+)
 async def test_process_killed_at_steps_of_the_journal_finishes(
     wiring: Wiring, desk: Desk, steps: tuple[str, ...]
 ) -> None:

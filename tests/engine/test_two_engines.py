@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sim.local_chain import LocalChain
-from tests.engine.databases import DATABASES, Databases
+from tests.engine.databases import Databases
 from tests.engine.register.samples import chain_event, document, imported, unit
 from tokenization_engine.app import Wiring
 from tokenization_engine.desk import Desk
@@ -21,13 +21,11 @@ from tokenization_engine.register.queries import UnitFilter, list_units
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.verify import verify
 
-pytestmark = pytest.mark.slow
-
 ENGINES = 2
 CHILD = str(Path(__file__).parent / "crash_child.py")
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
 def url(request: pytest.FixtureRequest, databases: Databases) -> str:
     """A register without a row, in either database."""
     return databases.register(request.param)
@@ -70,6 +68,7 @@ async def test_two_engines_that_tokenize_all_at_once_tokenize_each_unit_once(
         assert sorted(each.block.first for job in done for each in job.issues) == [100 * n + 1 for n in range(6)]
 
 
+@pytest.mark.slow
 async def test_follower_writes_beside_an_import_in_another_process(url: str, tmp_path: Path) -> None:
     register = Register.open(url)
     with register.writing("admin") as session:
