@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from tokenization_engine.errors import NotInRegister, Problem, StillReferred
 from tokenization_engine.register.checks import RecordReader, quoted
-from tokenization_engine.register.intake import SERVERS_OWN, read_record
+from tokenization_engine.register.intake import MAX_PROBLEMS, SERVERS_OWN, read_record
 from tokenization_engine.register.lifecycle import PROJECT_MOVES, check_move
 from tokenization_engine.register.model import (
     PROJECT_CHILDREN,
@@ -115,6 +115,8 @@ class Edits:
     ) -> None:
         held = {part.id: part for part in parts_of(project, name)}
         for index, row in enumerate(rows):
+            if len(self.problems) >= MAX_PROBLEMS:
+                return
             where = f"{place}.{name}[{index}]"
             if not isinstance(row, dict):
                 self.problems.append(Problem(reason="is not a record", record=where))

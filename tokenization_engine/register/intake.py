@@ -44,6 +44,9 @@ MAX_PROBLEMS = 10_000
 
 KEPT_IDS = 1000
 
+MAX_LABELS = 100
+"""Labels of one unit."""
+
 SERVERS_OWN = frozenset({"warehouseProjectId", "label_unit", "labelUnit"})
 """What the export of a server repeats in a nested record: the parent's id, or the junction."""
 
@@ -162,6 +165,10 @@ class Intake:
             for unit in read:
                 self._write_unit(unit)
             self._bulk.write()
+        self._collect()
+
+    def _collect(self) -> None:
+        """Take over what the readers found wrong; raises TooManyProblems."""
         for reader in self._readers:
             self.problems += reader.problems
         self._readers = []
@@ -180,6 +187,7 @@ class Intake:
         self._names.take(reader, Project, project, raw)
         self._names.take_project_key(reader, project)
         parts: list[tuple[type[Record], RecordReader, Known]] = []
+        wrong = 0
         for name, kind in PROJECT_CHILDREN.items():
             children = raw.get(name) or []
             if not isinstance(children, list) or not all(isinstance(child, dict) for child in children):
@@ -187,8 +195,12 @@ class Intake:
                 continue
             for index, child in enumerate(children):
                 place = f"{pending.place}.{name}[{index}]"
-                parts.append((kind, *self._read_part(kind, child, place, project, pending.line)))
-        self._readers += [part for _, part, _ in parts]
+                part, known = self._read_part(kind, child, place, project, pending.line)
+                parts.append((kind, part, known))
+                self._readers.append(part)
+                wrong += len(part.problems)
+                if wrong >= MAX_PROBLEMS:
+                    self._collect()
         project.is_written = not reader.problems
         if project.is_written:
             self._counts[Project] += 1
@@ -276,6 +288,9 @@ class Intake:
         names = pending.raw.get("labels") or []
         if not isinstance(names, list):
             reader.refuse("labels", "is not a list of ids or local names")
+            return []
+        if len(names) > MAX_LABELS:
+            reader.refuse("labels", f"holds {len(names)} labels, expected at most {MAX_LABELS}")
             return []
         labels: list[Known] = []
         for index, name in enumerate(names):

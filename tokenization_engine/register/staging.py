@@ -41,6 +41,7 @@ MAX_STAGED = 100_000
 
 _BLOCK_NAMES = frozenset({"series", "first", "last", "unitBlockStart", "unitBlockEnd", "unitCount"})
 _AT_ONCE = 500
+_MAX_WRONG = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,18 +225,22 @@ def _check_fields(session: Session, table: Table, rows: Sequence[Mapping[str, An
 def read_whole(
     vocabulary: Vocabulary, table: Table, row: Mapping[str, Any], place: str = "", line: int | None = None
 ) -> dict[tuple[str, int], RecordReader]:
-    """The record's own fields, under ("", 0), and those of each of its parts, under its list and index."""
+    """The record's own fields, under ("", 0), and those of each of its parts, under its list and index.
+
+    With a thousand problems the reading ends.
+    """
     reader = read_record(vocabulary, table.kind, row, place, line=line)
     reader.read_id(table.kind.id_name, row)
-    readers = {("", 0): reader}
+    readers, wrong = {("", 0): reader}, 0
     for name, kind in (PROJECT_CHILDREN if table is Table.PROJECTS else {}).items():
         parts = row.get(name)
         for index, part in enumerate(parts if isinstance(parts, list) else []):
-            if isinstance(part, dict):
+            if isinstance(part, dict) and wrong < _MAX_WRONG:
                 own = {key: value for key, value in part.items() if key not in SERVERS_OWN}
                 where = f"{place}.{name}[{index}]" if place else f"{name}[{index}]"
                 part_line = getattr(part, "line", None) or line
-                readers[name, index] = read_record(vocabulary, kind, own, where, line=part_line)
+                one = readers[name, index] = read_record(vocabulary, kind, own, where, line=part_line)
+                wrong += len(one.problems)
     return readers
 
 

@@ -17,7 +17,7 @@ from tokenization_engine.errors import MoveRefused, Problem
 from tokenization_engine.register.bulk_edits import BulkEdits
 from tokenization_engine.register.checks import RecordReader, quoted
 from tokenization_engine.register.fields import BLOCK_FIELDS
-from tokenization_engine.register.intake import SERVERS_OWN, read_record
+from tokenization_engine.register.intake import MAX_LABELS, SERVERS_OWN, read_record
 from tokenization_engine.register.lifecycle import UNIT_MOVES, check_move, is_final
 from tokenization_engine.register.model import Issuance, Label, LabelUnit, ProjectLocation, Record, Unit, new_id
 from tokenization_engine.register.under_way import check_not_under_way
@@ -192,6 +192,9 @@ class UnitEdits:
         if rows is not None and not isinstance(rows, list):
             reader.refuse("labels", "is not a list of ids")
             rows = None
+        if rows is not None and len(rows) > MAX_LABELS:
+            reader.refuse("labels", f"holds {len(rows)} labels, expected at most {MAX_LABELS}")
+            rows, names = None, names._replace(labels=None)
         named = unit.label_ids if names.labels is None else names.labels
         labels = [self._find(Label, name, "labels", reader) for name in named]
         for label, row in zip(labels, rows or [], strict=False):

@@ -25,6 +25,14 @@ MAX_PARSED_HERE = 256 * 1024
 """Bytes of a body above which a thread of its own reads it, so that nobody waits for it."""
 MAX_TEXT = 200_000
 MAX_PARAMETERS = 200
+MAX_ITEMS = 100_000
+"""Items of one list; a commit names so many records."""
+MAX_NAMES = 1000
+"""Names of one object."""
+_BYTES_A_VALUE = 16
+"""Fewest bytes that a value of a body takes on average: a record's take twice as many, and a body of brackets alone
+would take thirty times its size in memory.
+"""
 
 
 class TooLarge(RequestError):
@@ -56,6 +64,8 @@ async def read_json(request: web.Request, *, limit: int) -> dict[str, Any]:
     except (web.RequestPayloadError, OSError) as error:
         raise RequestError("the body did not come whole, or not in the encoding that its head names") from error
     text = b"".join(chunks)
+    if sum(map(text.count, (b",", b"[", b"{"))) > limit // _BYTES_A_VALUE:
+        raise TooLarge(f"the body holds more than {limit // _BYTES_A_VALUE} values: send it in parts")
     value = _parsed(text) if size < MAX_PARSED_HERE else await asyncio.to_thread(_parsed, text)
     if not isinstance(value, dict):
         raise RequestError("the body must be a JSON object, such as {}")
@@ -80,6 +90,10 @@ def check_value(value: object) -> None:
                 check_text(one)
             case float() if not math.isfinite(one):
                 raise RequestError("the body holds a number that no computer keeps: expected at most 15 digits")
+            case dict() if len(one) > MAX_NAMES:
+                raise RequestError(f"an object of the body has {len(one)} names, expected at most {MAX_NAMES}")
+            case list() if len(one) > MAX_ITEMS:
+                raise RequestError(f"a list of the body has {len(one)} items, expected at most {MAX_ITEMS}")
             case dict():
                 for name in one:
                     check_text(name)

@@ -138,6 +138,8 @@ DEEP = "[" * 50 + "]" * 50
         (b"[]", "object"),
         (b"\xff\xfe", "JSON"),
         (b'{"a": 1', "JSON"),
+        (json.dumps(dict.fromkeys(map(str, range(1001)))).encode(), "1001 names"),
+        (b'{"issuances": [' + b"1," * 100_000 + b"1]}", "100001 items"),
     ],
 )
 async def test_body_that_is_no_plain_json_is_refused(editor: Caller, body: bytes, reason: str) -> None:
@@ -152,6 +154,13 @@ async def test_body_above_the_routes_limit_is_refused(editor: Caller) -> None:
     body = io.BytesIO(json.dumps({"projectName": "x" * (6 * 1024 * 1024)}).encode())
     async with editor.client.post("/register/projects", data=body, headers=editor.headers) as response:
         assert response.status == 413
+
+
+async def test_body_of_brackets_alone_is_refused_before_it_is_read(editor: Caller) -> None:
+    body = b'{"projects": [' + b"{}," * 1_500_000 + b"{}]}"
+    async with editor.client.post("/register/projects", data=io.BytesIO(body), headers=editor.headers) as response:
+        assert response.status == 413
+        assert "values" in (await response.json())["message"]
 
 
 async def test_who_sends_a_body_too_slowly_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,7 @@ async def test_record_under_a_staged_change_is_left_to_who_staged_it(editor: Cal
         ({"issuance": {"id": {"a": "b"}}}, "startDate"),
         ({"labels": [{"id": {}}]}, "labels"),
         ({"labels": [[["x"]]]}, "labels"),
+        ({"labels": [f"label-{number}" for number in range(101)]}, "labels"),
         ({"projectLocationId": ["x"]}, "projectLocationId"),
         ({"assetId": "0x" + "aa" * 32}, "assetId"),
         ({"statusCoinId": "0x" + "aa" * 32}, "statusCoinId"),
@@ -108,6 +109,36 @@ async def test_wrong_record_is_refused_with_its_field(editor: Caller, body: dict
     value = await editor("POST", "/register/units", {**unit(700, 799), **body}, status=400)
     assert value["error"] == "RecordInvalid"
     assert any(field in str(problem["field"]) for problem in value["problems"]), value
+
+
+@pytest.mark.parametrize(("name", "value"), [("assetId", "0x" + "aa" * 32), ("statusCoinId", "0x" + "aa" * 32)])
+async def test_editor_gives_no_unit_the_coin_of_a_token(editor: Caller, name: str, value: str) -> None:
+    unit_id, record, tag = await one(editor)
+    await editor("PUT", f"/register/units/{unit_id}", {**record, name: value}, status=400, If_Match=tag)
+    parts = [{"unitCount": 1}, {"unitCount": 99, name: value}]
+    await editor("POST", f"/register/units/{unit_id}/split", {"parts": parts}, status=400, If_Match=tag)
+    await editor("PUT", "/v1/units", {"warehouseUnitId": unit_id, "unitOwner": "Alice"})
+    await editor("PUT", "/v1/staging", {"uuid": unit_id, "data": {**record, name: value}})
+    await editor("POST", "/v1/staging/commit", {}, status=400)
+    assert await editor("GET", f"/register/units/{unit_id}") == record
+
+
+async def test_request_full_of_wrong_names_and_parts_is_told_the_first_of_them(editor: Caller) -> None:
+    unknown = {f"field {number}": 1 for number in range(900)}
+    value = await editor("POST", "/register/units", {**unit(700, 799), **unknown}, status=400)
+    names = [problem["field"] for problem in value["problems"]]
+    assert len(names) == 21
+    assert "one of 900 names that are no field" in value["problems"][-1]["reason"]
+    (held,) = (await editor("GET", "/v1/projects?page=1&limit=1"))["data"]
+    path = f"/register/projects/{held['warehouseProjectId']}"
+    record = await editor("GET", path)
+    many: tuple[list[Any], ...] = ([{}] * 50_000, [1] * 50_000)
+    for parts in many:
+        value = await editor("PUT", path, {**record, "estimations": parts}, status=400, If_Match="*")
+        assert 1 <= len(value["problems"]) <= 10_000
+    body = {"projects": [{"issuances": many[0]}]}
+    value = await editor("POST", "/register/batch", body, status=400, Idempotency_Key="parts")
+    assert 10_000 <= len(value["problems"]) < 11_000
 
 
 async def test_same_key_and_request_is_done_once(editor: Caller) -> None:
