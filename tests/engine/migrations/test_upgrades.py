@@ -38,6 +38,9 @@ from tokenization_engine.store import JobRow
 
 REVISIONS = revisions(MIGRATIONS)
 WITH_WAY_BACK = [each for each in REVISIONS if each >= "0002"]
+SEVERAL = [REVISIONS[0], "0003_whole_model", REVISIONS[-1]]
+SOME = [each if each in SEVERAL else pytest.param(each, marks=pytest.mark.slow) for each in REVISIONS]
+"""Every revision, and few of them in the shorter suite."""
 UNITS = [(1, 100, "Held", False), (101, 200, "Held", True)]
 
 
@@ -89,7 +92,7 @@ def found(register: Register, words: str) -> list[int]:
         return sorted(one.first for one in list_units(session, UnitFilter(text=words)).units)
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
+@pytest.mark.parametrize("revision", SOME)
 def test_register_of_an_older_version_keeps_its_rows_and_works_on(old: Callable[..., Engine], revision: str) -> None:
     with opened(old(revision)) as register:
         with register.reading() as session:
@@ -110,7 +113,7 @@ def test_register_of_an_older_version_keeps_its_rows_and_works_on(old: Callable[
             assert texts_of_a_language(register.engine) == []
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
+@pytest.mark.parametrize("revision", SOME)
 def test_register_of_an_older_version_is_written_to(old: Callable[..., Engine], revision: str) -> None:
     with opened(old(revision)) as register:
         with register.writing("clerk") as session:
@@ -125,7 +128,13 @@ def test_register_of_an_older_version_is_written_to(old: Callable[..., Engine], 
         assert found(register, "hydropower dagana") == [first for first, _, _ in left]
 
 
-@pytest.mark.parametrize(("older", "newer"), list(pairwise(WITH_WAY_BACK)))
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (older, newer) if newer in SEVERAL else pytest.param(older, newer, marks=pytest.mark.slow)
+        for older, newer in pairwise(WITH_WAY_BACK)
+    ],
+)
 def test_way_back_and_up_again_keeps_rows_and_guards(old: Callable[..., Engine], older: str, newer: str) -> None:
     engine = old(newer, is_full=older >= "0003")
     migrate(engine, MIGRATIONS, older, is_up=False)
@@ -177,7 +186,9 @@ def objects_of(engine: Engine) -> list[str]:
         return sorted(str(each) for query in queries for each in connection.scalars(text(query)))
 
 
-@pytest.mark.parametrize("scripts", [1, 3, len(REVISIONS) - 1])
+@pytest.mark.parametrize(
+    "scripts", [1, *(pytest.param(number, marks=pytest.mark.slow) for number in range(2, len(REVISIONS)))]
+)
 def test_upgrade_killed_between_scripts_is_done_by_the_next_start(old: Callable[..., Engine], scripts: int) -> None:
     engine = old(REVISIONS[0])
     child = [sys.executable, str(Path(killed_child.__file__)), str(engine.url), str(scripts)]
