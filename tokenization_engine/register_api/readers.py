@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 
 from sqlalchemy.orm import Session
@@ -27,6 +27,9 @@ from tokenization_engine.errors import EngineError, ListsBusy
 from tokenization_engine.register.listing import Listings, LooksLong
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api.answers import json_bytes
+
+LOOK_SECONDS = 2.0
+"""How long an answer may take before it is seen to that the processes still live."""
 
 MAX_LOOKING = 20
 """Lists that no index serves, under way or waiting."""
@@ -59,6 +62,8 @@ class Readers:
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="register-lists")
         self._listings = Listings()
         self._looking = 0
+        self._others: frozenset[int | None] = frozenset()  # processes of pools that are ending
+        self._alive = 0  # the most processes of this pool that lived at a time
 
     async def ask(self, question: Question, *arguments: object) -> bytes:
         """The answer as JSON; raises what the question does, and ListsBusy."""
@@ -89,20 +94,46 @@ class Readers:
         if not self._processes:
             return await loop.run_in_executor(pool, self._answer, question, arguments, False)
         try:
-            found = await loop.run_in_executor(pool, _answer_here, question, arguments)
+            found = await self._ask_processes(pool, question, arguments)
         except BrokenProcessPool:  # a process was killed: the others end as well, and new ones are started, once
             if self._quick is pool:
                 self._quick = None
-            found = await loop.run_in_executor(self._pool(), _answer_here, question, arguments)
+            try:
+                found = await self._ask_processes(self._pool(), question, arguments)
+            except BrokenProcessPool:
+                raise ListsBusy("the processes that answer lists were killed, twice: ask again in a minute") from None
         if isinstance(found, Exception):
             raise found
         return found
+
+    async def _ask_processes(
+        self, pool: Executor, question: Question, arguments: tuple[object, ...]
+    ) -> bytes | Exception:
+        """What the processes answer; raises BrokenProcessPool, also where the pool does not see that one was killed.
+
+        A pool goes on reading the half answer of a process that was killed while it wrote, and would wait for ever.
+        """
+        answer = asyncio.get_running_loop().run_in_executor(pool, _answer_here, question, arguments)
+        self._alive = max(self._alive, len(self._children()))
+        try:
+            while not (await asyncio.wait([answer], timeout=LOOK_SECONDS))[0]:
+                if pool is self._quick and len(self._children()) < self._alive:
+                    self._quick = None
+                    _end(pool, self._children())
+            return await answer
+        finally:
+            answer.cancel()
+
+    def _children(self) -> list[BaseProcess]:
+        """The processes of the present pool that live."""
+        return [one for one in active_children() if one.pid not in self._others]
 
     def _answer(self, question: Question, arguments: tuple[object, ...], may_look_long: bool) -> bytes:
         return _answered(self._register, self._listings, question, arguments, may_look_long)
 
     def _pool(self) -> Executor:
         if self._quick is None:
+            self._others, self._alive = frozenset(one.pid for one in active_children()), 0
             url = self._register.engine.url.render_as_string(hide_password=False)
             self._quick = (
                 ProcessPoolExecutor(
@@ -112,6 +143,15 @@ class Readers:
                 else ThreadPoolExecutor(2, thread_name_prefix="register-readers")
             )
         return self._quick
+
+
+def _end(pool: Executor, processes: list[BaseProcess]) -> None:
+    """End a pool that hangs: once nobody can write any more, it reads the end of what it waits for."""
+    for one in processes:
+        one.kill()
+    answers = getattr(pool, "_result_queue", None)  # of the standard library's own; without it the pool hangs on, alone
+    if answers is not None:
+        answers._writer.close()
 
 
 def _answered(

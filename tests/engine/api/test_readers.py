@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -33,6 +35,22 @@ def process(_: Reading) -> object:
 
 def fails(_: Reading, sentence: str) -> object:
     raise NotInRegister(sentence)
+
+
+def dies_writing(_: Reading, flag: str) -> object:
+    """The first time, its process is killed in the middle of a long answer."""
+    if Path(flag).exists():
+        return 1
+    Path(flag).touch()
+    main = threading.get_ident()
+
+    def kill() -> None:
+        while sys._current_frames()[main].f_code.co_name != "_send":
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    return "x" * 50_000_000
 
 
 def looks_long(reading: Reading) -> object:
@@ -81,6 +99,16 @@ async def test_killed_reader_is_replaced(readers: Readers) -> None:
     first = int(await readers.ask(process))
     os.kill(first, signal.SIGKILL)
     assert int(await readers.ask(process)) != first
+
+
+async def test_reader_killed_while_it_writes_its_answer_is_replaced(
+    opened: Register, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.1)
+    readers = Readers(opened, processes=1)
+    assert await asyncio.wait_for(readers.ask(dies_writing, str(tmp_path / "flag")), 60) == b"1"
+    assert int(await readers.ask(process)) != os.getpid()
+    await asyncio.wait_for(readers.close(), 60)
 
 
 async def test_interrupt_from_the_keyboard_leaves_readers_to_the_daemon(readers: Readers) -> None:
