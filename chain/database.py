@@ -285,12 +285,12 @@ def _told(name: str, error: DBAPIError) -> ChainError | None:
         return StoreUnreadable(
             f"the database {name} holds tables of another program ({reason}): name one of this program's own"
         )
+    if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
+        return StoreUnreadable(f"{name} is not a database of ours ({reason}): name another file, or move it away")
     if isinstance(error, OperationalError) or error.statement is None:  # which it is while there is no connection yet
         is_file = isinstance(error.orig, sqlite3.Error)
         advice = "check its path and rights" if is_file else "check that the server runs, and the name and password"
         return StoreUnreadable(f"the database {name} cannot be used ({reason}): {advice}")
-    if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
-        return StoreUnreadable(f"{name} is not a database of ours ({reason}): name another file, or move it away")
     if isinstance(error, DataError) and "NUL" in reason:
         return RequestError("a text holds the character NUL, which PostgreSQL does not keep: leave it out")
     return None
