@@ -365,8 +365,10 @@ def test_address_of_another_network_is_refused(calm: Shell) -> None:
 def test_unit_tokenized_before_and_retired_unit_are_refused(opened: Shell, farming: None) -> None:
     opened.run("tokenize", f"{SERIES}-1", "--fee-mojos", "0", "--wait")
     assert "serials are tokenized once" in opened.refusal(REFUSED, "tokenize", f"{SERIES}-1")
-    with Register.open(opened.flags[1]).writing("admin") as session:
+    register = Register.open(opened.database)
+    with register.writing("admin") as session:
         change_status(session, find_unit(session, f"{SERIES}-101").id, "Retired", reason="used at home")
+    register.close()
     assert "is Retired and cannot be tokenized" in opened.refusal(REFUSED, "tokenize", f"{SERIES}-101")
 
 
