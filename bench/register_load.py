@@ -17,10 +17,10 @@ from chain.garbage import seldom_collected
 from puzzles.units import AssetId, CoinId, Height
 from tokenization_engine.register.chain_events import ChainEvent, mark_tokenized
 from tokenization_engine.register.intake import Intake
+from tokenization_engine.register.listing.rows import read_units, unit_json
 from tokenization_engine.register.model import Unit
-from tokenization_engine.register.page_rows import read_units, unit_json
-from tokenization_engine.register.search import Search, count_units, cut, has, unit_numbers
-from tokenization_engine.register.search_terms import Facet
+from tokenization_engine.register.search.find import Search, count_units, cut, has, unit_numbers
+from tokenization_engine.register.search.terms import Facet
 from tokenization_engine.register.store import Register
 
 PAGE = 100

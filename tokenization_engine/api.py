@@ -42,9 +42,9 @@ from tokenization_engine.errors import (
 )
 from tokenization_engine.job_views import job_view
 from tokenization_engine.journal import State
-from tokenization_engine.register.listing import Listings
+from tokenization_engine.register.listing.pages import Listings
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
-from tokenization_engine.register.search import MAX_PAGE
+from tokenization_engine.register.search.find import MAX_PAGE
 from tokenization_engine.registry import RegistryState
 from tokenization_engine.registry_views import registry_view
 from tokenization_engine.service import EngineService

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from tokenization_engine.register.intake import Written
-    from tokenization_engine.register.stage_many import StagedMany
+    from tokenization_engine.register.staging.many import StagedMany
     from tokenization_engine.sheets.imports import Progress
 
 VERSION = "recordVersion"

@@ -17,7 +17,7 @@ from tokenization_engine.cli_problems import import_any, telling_problems
 from tokenization_engine.errors import NotInRegister
 from tokenization_engine.register.intake import Written
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
-from tokenization_engine.register.search import MAX_PAGE
+from tokenization_engine.register.search.find import MAX_PAGE
 from tokenization_engine.register.store import Register
 from tokenization_engine.settings import EngineSettings
 from tokenization_engine.unit_views import UNIT_COLUMNS, unit_row, unit_view

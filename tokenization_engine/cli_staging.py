@@ -17,20 +17,20 @@ from tokenization_engine.cli_register import OnlyChecking, opened_register
 from tokenization_engine.cli_sheets import export_command, template_command
 from tokenization_engine.errors import NothingToDo, TrailBroken
 from tokenization_engine.register.audit import Change
-from tokenization_engine.register.commit import commit
-from tokenization_engine.register.differences import Action, Difference, Staged, Table, differences
 from tokenization_engine.register.history import field_changes, project_history, unit_history
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.queries import find_project, find_unit
 from tokenization_engine.register.records import record_version, whole_record
-from tokenization_engine.register.stage_many import OnDesk, StagedMany
-from tokenization_engine.register.staging import (
+from tokenization_engine.register.staging.commit import commit
+from tokenization_engine.register.staging.desk import (
     count_staged,
     drop,
     stage_delete,
     stage_split,
     staged_changes,
 )
+from tokenization_engine.register.staging.differences import Action, Difference, Staged, Table, differences
+from tokenization_engine.register.staging.many import OnDesk, StagedMany
 from tokenization_engine.register.verify import verify
 from tokenization_engine.register.vocabularies import ENFORCED, current, load
 from tokenization_engine.register.vocabularies import read_file as read_governance_file

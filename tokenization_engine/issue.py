@@ -32,11 +32,11 @@ from tokenization_engine.desk import Desk, Lookout, signer
 from tokenization_engine.errors import NothingToDo, OutsideAllotment
 from tokenization_engine.journal import Built, Issue, Job
 from tokenization_engine.register.chain_events import check_tokenizable
-from tokenization_engine.register.listing import Listings
+from tokenization_engine.register.listing.pages import Listings
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
 from tokenization_engine.register.records import token_metadata
-from tokenization_engine.register.search import MAX_PAGE
+from tokenization_engine.register.search.find import MAX_PAGE
 from tokenization_engine.registry import IssuedBlock, RegistryState
 
 MOST_ISSUES = 120

@@ -24,8 +24,8 @@ from tokenization_engine.cadt.serials import read_serials
 from tokenization_engine.cadt.shapes import CadtUnit, project_record, unit_record
 from tokenization_engine.errors import CadtDiffers, CadtMalformed, RecordInvalid, RegisterError
 from tokenization_engine.register.audit import Trail
+from tokenization_engine.register.changes.records import Edits
 from tokenization_engine.register.checks import is_id, quoted
-from tokenization_engine.register.edits import Edits
 from tokenization_engine.register.lifecycle import HELD
 from tokenization_engine.register.model import Organization, Project, ProjectLocation, Unit
 from tokenization_engine.register.store import Register

@@ -1,8 +1,8 @@
 """The audit trail: every insert, change and deletion of a record leaves an entry, whoever writes and however.
 
 The entries are made by the mapper itself, below every function of this package, so no write of a record can
-forget its entry (`bulk.py`, which goes past the mapper, makes them itself); a write outside `Register.writing`, where
-nobody answers for it, is refused. Entries are only ever added, numbered without gaps under the register's write lock.
+forget its entry (`changes/new_rows.py` and `changes/many.py`, which go past the mapper, make them themselves); a write
+outside `Register.writing`, where nobody answers for it, is refused. Entries are only ever added, numbered without gaps under the register's write lock.
 Each carries a hash over itself and the hash before it, so that none can be changed, dropped or slipped in later
 without every hash after it changing as well; `register_state` keeps the last one.
 """
@@ -26,7 +26,7 @@ from tokenization_engine.register.fields import LINK_TEXT, SHORT_TEXT
 from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import Record, table_of
 from tokenization_engine.register.quantities import Quantities
-from tokenization_engine.register.search_index import SearchIndex
+from tokenization_engine.register.search.index import SearchIndex
 from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 JsonValue = str | int | None

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from tokenization_engine.errors import Problem, QuantityExceeded
 from tokenization_engine.register.audit import Trail
-from tokenization_engine.register.bulk import Bulk
+from tokenization_engine.register.changes.new_rows import Bulk
 from tokenization_engine.register.checks import RecordReader, check_record, quoted
 from tokenization_engine.register.model import (
     PROJECT_CHILDREN,

@@ -2,7 +2,7 @@
 
 Columns follow `fields.py`. Keys are UUIDs in text made by us, as CAD Trust's are, so that no two registries
 make the same one. The migrations hold what a model cannot say for two databases at once: no two units of a series
-share a serial. The tables beside the records are in `trail_model.py` and `search_model.py`.
+share a serial. The tables beside the records are in `trail_model.py` and `search/model.py`.
 """
 
 from __future__ import annotations

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from puzzles.units import AssetId, parse_serial_number
 from tokenization_engine.errors import NotInRegister
-from tokenization_engine.register.listing import Listings
+from tokenization_engine.register.listing.pages import Listings
 from tokenization_engine.register.model import Issuance, Project, Unit
-from tokenization_engine.register.search import Has, Search, has, unit_numbers, units_in
-from tokenization_engine.register.search_read import unit_ids
-from tokenization_engine.register.search_terms import Facet
+from tokenization_engine.register.search.find import Has, Search, has, unit_numbers, units_in
+from tokenization_engine.register.search.read import unit_ids
+from tokenization_engine.register.search.terms import Facet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

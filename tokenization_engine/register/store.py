@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from chain import database
 from chain.errors import OutcomeUnknown, StoreError, StoreUnreadable
-from tokenization_engine.register import search_rebuild
 from tokenization_engine.register.audit import Trail
+from tokenization_engine.register.search import rebuild as search_rebuild
 from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 MIGRATIONS = "tokenization_engine.migrations"

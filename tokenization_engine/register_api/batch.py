@@ -13,9 +13,9 @@ from chain.forms import Body, validated
 from tokenization_engine.api_keys import May
 from tokenization_engine.errors import Problem, RecordInvalid
 from tokenization_engine.register.audit import Trail
-from tokenization_engine.register.differences import Table
 from tokenization_engine.register.intake import Intake, TooManyProblems
-from tokenization_engine.register.stage_many import Wanted, stage_many
+from tokenization_engine.register.staging.differences import Table
+from tokenization_engine.register.staging.many import Wanted, stage_many
 from tokenization_engine.register_api.bodies import token_claims
 from tokenization_engine.register_api.core import BATCH_LIMIT, Api, Call, Route
 from tokenization_engine.register_api.once import HEADER, Answer, write_once

@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 from tokenization_engine.api_keys import May
 from tokenization_engine.errors import ImportRefused, Problem, RecordInvalid
 from tokenization_engine.register.imports import stage_file
-from tokenization_engine.register.listing import Listings
-from tokenization_engine.register.page_rows import ProjectRow, UnitRow
-from tokenization_engine.register.search import MAX_PAGE
-from tokenization_engine.register.stage_many import StagedMany
+from tokenization_engine.register.listing.pages import Listings
+from tokenization_engine.register.listing.rows import ProjectRow, UnitRow
+from tokenization_engine.register.search.find import MAX_PAGE
+from tokenization_engine.register.staging.many import StagedMany
 from tokenization_engine.register_api.bodies import token_claims
 from tokenization_engine.register_api.core import Api, Call, Route, Style
 from tokenization_engine.register_api.parameters import ProjectsQuery, UnitsQuery

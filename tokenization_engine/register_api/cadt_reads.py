@@ -14,14 +14,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tokenization_engine.api_keys import May
-from tokenization_engine.register import staging
 from tokenization_engine.register.audit import Change, changes
-from tokenization_engine.register.differences import Staged, Table
-from tokenization_engine.register.listing import LooksLong
-from tokenization_engine.register.listing_words import check_lists
+from tokenization_engine.register.listing.pages import LooksLong
+from tokenization_engine.register.listing.rows import PARTS, find_project, find_unit, read_parts
+from tokenization_engine.register.listing.words import check_lists
 from tokenization_engine.register.model import RECORD_KINDS, Organization, Project, Unit, table_of
 from tokenization_engine.register.organizations import find_home, metadata_of
-from tokenization_engine.register.page_rows import PARTS, find_project, find_unit, read_parts
+from tokenization_engine.register.staging import desk as staging
+from tokenization_engine.register.staging.differences import Staged, Table
 from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register_api.cadt_files import XLSX, download

@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 from chain.forms import Body, validated
 from tokenization_engine.api_keys import May
 from tokenization_engine.errors import StagingRefused
-from tokenization_engine.register import staging
-from tokenization_engine.register.commit import commit as commit_staged
-from tokenization_engine.register.differences import Action, Staged, Table
-from tokenization_engine.register.edits import find_record
+from tokenization_engine.register.changes.records import find_record
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.organizations import find_home, set_home, set_metadata
 from tokenization_engine.register.records import whole_record
+from tokenization_engine.register.staging import desk as staging
+from tokenization_engine.register.staging.commit import commit as commit_staged
+from tokenization_engine.register.staging.differences import Action, Staged, Table
 from tokenization_engine.register.trail_model import StagedChange
 from tokenization_engine.register_api.bodies import cadt_record, check_no_claims
 from tokenization_engine.register_api.core import Api, Call, Route, Style

@@ -11,9 +11,9 @@ from chain.forms import Body, Hex32
 from puzzles.units import AssetId
 from tokenization_engine.api_keys import May
 from tokenization_engine.errors import NotInRegister
-from tokenization_engine.register.comparing import Op
-from tokenization_engine.register.listing_words import ProjectsWanted, UnitsWanted, Where
-from tokenization_engine.register.page_rows import LABELS, UnitRow, find_project, find_unit, project_json, unit_json
+from tokenization_engine.register.listing.comparing import Op
+from tokenization_engine.register.listing.rows import LABELS, UnitRow, find_project, find_unit, project_json, unit_json
+from tokenization_engine.register.listing.words import ProjectsWanted, UnitsWanted, Where
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register.vocabulary import COUNTRIES
 from tokenization_engine.register_api.core import Api, Call, Route

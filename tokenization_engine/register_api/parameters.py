@@ -10,9 +10,9 @@ from pydantic import Field, StringConstraints
 
 from chain.errors import RequestError
 from chain.forms import Body
-from tokenization_engine.register.comparing import Op
-from tokenization_engine.register.listing_words import BY_SERIAL, Order, ProjectsWanted, UnitsWanted, Where
-from tokenization_engine.register.search import MAX_PAGE
+from tokenization_engine.register.listing.comparing import Op
+from tokenization_engine.register.listing.words import BY_SERIAL, Order, ProjectsWanted, UnitsWanted, Where
+from tokenization_engine.register.search.find import MAX_PAGE
 
 MAX_PAGE_NUMBER = 10_000_000
 MAX_COLUMNS = 200

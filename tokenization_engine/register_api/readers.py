@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from chain.database import open_schema
 from chain.errors import ChainError
 from tokenization_engine.errors import EngineError, ListsBusy
-from tokenization_engine.register.listing import Listings, LooksLong
+from tokenization_engine.register.listing.pages import Listings, LooksLong
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api.answers import json_bytes
 

@@ -20,14 +20,14 @@ from chain.errors import RequestError
 from chain.forms import Body, validated
 from tokenization_engine.api_keys import May
 from tokenization_engine.errors import RecordChanged, StagingRefused, VersionMissing, VersionPassed
-from tokenization_engine.register import staging
 from tokenization_engine.register.audit import Change
-from tokenization_engine.register.commit import commit
-from tokenization_engine.register.differences import Table
-from tokenization_engine.register.edits import find_record
+from tokenization_engine.register.changes.records import find_record
 from tokenization_engine.register.history import field_changes, project_history, unit_history
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.records import record_version, whole_record
+from tokenization_engine.register.staging import desk as staging
+from tokenization_engine.register.staging.commit import commit
+from tokenization_engine.register.staging.differences import Table
 from tokenization_engine.register_api.answers import json_answer
 from tokenization_engine.register_api.bodies import check_no_claims
 from tokenization_engine.register_api.core import Api, Call, Handle, Route

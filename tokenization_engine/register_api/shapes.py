@@ -12,8 +12,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tokenization_engine.register.model import Organization, Project, Unit, table_of
-from tokenization_engine.register.page_rows import (
+from tokenization_engine.register.listing.rows import (
     ISSUANCES,
     LABELS,
     PARTS,
@@ -24,6 +23,7 @@ from tokenization_engine.register.page_rows import (
     UnitRow,
     Values,
 )
+from tokenization_engine.register.model import Organization, Project, Unit, table_of
 
 
 def org_uid(organization: Organization | None) -> str | None:

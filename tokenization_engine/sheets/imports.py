@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 
 from tokenization_engine.errors import ImportRefused, Problem, RecordInvalid
 from tokenization_engine.register.audit import Trail
-from tokenization_engine.register.differences import Table
 from tokenization_engine.register.intake import Intake, TooManyProblems, Written
-from tokenization_engine.register.stage_many import StagedMany, Wanted, admit_all, stage_many
+from tokenization_engine.register.staging.differences import Table
+from tokenization_engine.register.staging.many import StagedMany, Wanted, admit_all, stage_many
 from tokenization_engine.sheets.book import Book, opened_book
 from tokenization_engine.sheets.shape import PROJECTS, SHEETS, UNITS
 from tokenization_engine.sheets.tables import place_of

@@ -15,7 +15,7 @@ from tests.engine.api.conftest import Caller
 from tests.engine.register.samples import SERIES
 from tests.engine.sheets.books import workbook
 from tokenization_engine.errors import ListsBusy
-from tokenization_engine.register.staging import count_staged
+from tokenization_engine.register.staging.desk import count_staged
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api import uploads
 from tokenization_engine.register_api.cadt_files import XLSX

@@ -16,9 +16,9 @@ import pytest
 
 from tests.engine.databases import Databases
 from tokenization_engine.errors import ListsBusy, ListTooLong, NotInRegister
-from tokenization_engine.register.listing import LooksLong
-from tokenization_engine.register.listing_words import UnitsWanted
-from tokenization_engine.register.page_rows import unit_json
+from tokenization_engine.register.listing.pages import LooksLong
+from tokenization_engine.register.listing.rows import unit_json
+from tokenization_engine.register.listing.words import UnitsWanted
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api import readers as module
 from tokenization_engine.register_api.readers import Readers, Reading

@@ -15,11 +15,11 @@ from chain.database import writing
 from tests.engine.register.samples import chain_event, imported, only_unit, project, unit
 from tokenization_engine.backup.tables import is_kept
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
-from tokenization_engine.register.differences import Table
 from tokenization_engine.register.model import table_of
 from tokenization_engine.register.queries import list_units
 from tokenization_engine.register.records import whole_record
-from tokenization_engine.register.staging import stage_insert, stage_update
+from tokenization_engine.register.staging.desk import stage_insert, stage_update
+from tokenization_engine.register.staging.differences import Table
 from tokenization_engine.register.store import Register
 from tokenization_engine.store import IssueRow, JobRow, OwnersRow, RegistryRow, SpendRow
 

@@ -31,7 +31,7 @@ from tokenization_engine.journal import State, jobs
 from tokenization_engine.register.chain_events import apply_retirement
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
-from tokenization_engine.register.staging import count_staged, drop
+from tokenization_engine.register.staging.desk import count_staged, drop
 from tokenization_engine.register.store import MIGRATIONS, Register
 from tokenization_engine.register.verify import verify
 from tokenization_engine.store import JobRow

@@ -23,13 +23,13 @@ from tokenization_engine import store
 from tokenization_engine.errors import EngineError, ImportRefused, RecordChanged, StagingRefused
 from tokenization_engine.register.audit import changes
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
-from tokenization_engine.register.commit import commit
-from tokenization_engine.register.differences import Table
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.model import Unit, table_of
 from tokenization_engine.register.queries import list_units
 from tokenization_engine.register.records import record_version, whole_record
-from tokenization_engine.register.staging import stage_insert, stage_split, stage_update
+from tokenization_engine.register.staging.commit import commit
+from tokenization_engine.register.staging.desk import stage_insert, stage_split, stage_update
+from tokenization_engine.register.staging.differences import Table
 from tokenization_engine.register.store import MIGRATIONS, Register
 from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.units import get_unit, split_unit

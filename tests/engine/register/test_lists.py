@@ -14,14 +14,18 @@ from sqlalchemy.orm import Session
 from tests.engine.databases import DATABASES, Databases
 from tests.engine.register.samples import chain_event, document, issuance, label, location, project, unit
 from tokenization_engine.errors import ListTooLong, RecordInvalid
-from tokenization_engine.register import listing, listing_order, listing_serial, page_rows, records
+from tokenization_engine.register import records
 from tokenization_engine.register.chain_events import mark_tokenized
-from tokenization_engine.register.comparing import Op
 from tokenization_engine.register.imports import import_bytes
-from tokenization_engine.register.listing import Listings, LooksLong
-from tokenization_engine.register.listing_words import BY_SERIAL, Order, ProjectsWanted, UnitsWanted, Where
+from tokenization_engine.register.listing import by_serial as listing_serial
+from tokenization_engine.register.listing import order as listing_order
+from tokenization_engine.register.listing import pages as listing
+from tokenization_engine.register.listing import rows as page_rows
+from tokenization_engine.register.listing.comparing import Op
+from tokenization_engine.register.listing.pages import Listings, LooksLong
+from tokenization_engine.register.listing.rows import PROJECTS, UNITS, ProjectRow, UnitRow
+from tokenization_engine.register.listing.words import BY_SERIAL, Order, ProjectsWanted, UnitsWanted, Where
 from tokenization_engine.register.model import Project, Unit
-from tokenization_engine.register.page_rows import PROJECTS, UNITS, ProjectRow, UnitRow
 from tokenization_engine.register.queries import UnitFilter, list_units
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.units import split_unit

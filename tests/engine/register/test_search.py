@@ -22,12 +22,12 @@ from tests.engine.register.samples import (
     project,
     unit,
 )
-from tokenization_engine.register import search_index
 from tokenization_engine.register.chain_events import apply_detokenization, apply_retirement, mark_tokenized
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.intake import Intake
 from tokenization_engine.register.model import Label, LabelUnit, Project, Unit
-from tokenization_engine.register.search import (
+from tokenization_engine.register.search import index as search_index
+from tokenization_engine.register.search.find import (
     Has,
     Search,
     count_units,
@@ -37,10 +37,10 @@ from tokenization_engine.register.search import (
     project_numbers,
     unit_numbers,
 )
-from tokenization_engine.register.search_model import SearchBitmap, SearchProject, SearchUnit
-from tokenization_engine.register.search_read import project_ids, read_sets, unit_ids
-from tokenization_engine.register.search_rebuild import is_behind
-from tokenization_engine.register.search_terms import Facet
+from tokenization_engine.register.search.model import SearchBitmap, SearchProject, SearchUnit
+from tokenization_engine.register.search.read import project_ids, read_sets, unit_ids
+from tokenization_engine.register.search.rebuild import is_behind
+from tokenization_engine.register.search.terms import Facet
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.undo import unapply
 

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, event, text
 
 from tests.engine.databases import DATABASES, Databases
 from tests.engine.register.samples import document, imported, project, unit
-from tokenization_engine.register import listing
-from tokenization_engine.register.comparing import Op
 from tokenization_engine.register.imports import import_bytes
-from tokenization_engine.register.listing import Listings
-from tokenization_engine.register.listing_words import BY_SERIAL, Order, ProjectsWanted, UnitsWanted, Where
+from tokenization_engine.register.listing import pages as listing
+from tokenization_engine.register.listing.comparing import Op
+from tokenization_engine.register.listing.pages import Listings
+from tokenization_engine.register.listing.words import BY_SERIAL, Order, ProjectsWanted, UnitsWanted, Where
 from tokenization_engine.register.store import Register
 
 SMALL = ("search_state", "register_state", "CONSTANT ROW", "(subquery")

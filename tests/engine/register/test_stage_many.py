@@ -21,19 +21,20 @@ from tokenization_engine.errors import (
     StagingRefused,
     UnderWay,
 )
-from tokenization_engine.register import commit as commit_module
-from tokenization_engine.register import stage_many as stage_many_module
-from tokenization_engine.register import staging, unit_edits
 from tokenization_engine.register.audit import Trail, changes
-from tokenization_engine.register.commit import commit
-from tokenization_engine.register.differences import Action, Table
-from tokenization_engine.register.edits import Edits
+from tokenization_engine.register.changes import units as unit_edits
+from tokenization_engine.register.changes.records import Edits
 from tokenization_engine.register.imports import import_bytes, stage_file
 from tokenization_engine.register.model import LabelUnit, Unit
 from tokenization_engine.register.queries import find_project, list_units
 from tokenization_engine.register.records import record_version, whole_record
-from tokenization_engine.register.stage_many import StagedMany, Wanted, stage_many
-from tokenization_engine.register.staging import count_staged, stage_delete, stage_split, staged_changes
+from tokenization_engine.register.staging import commit as commit_module
+from tokenization_engine.register.staging import desk as staging
+from tokenization_engine.register.staging import many as stage_many_module
+from tokenization_engine.register.staging.commit import commit
+from tokenization_engine.register.staging.desk import count_staged, stage_delete, stage_split, staged_changes
+from tokenization_engine.register.staging.differences import Action, Table
+from tokenization_engine.register.staging.many import StagedMany, Wanted, stage_many
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.verify import verify
 

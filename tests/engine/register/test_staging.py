@@ -30,13 +30,12 @@ from tokenization_engine.errors import (
 )
 from tokenization_engine.register.audit import changes
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
-from tokenization_engine.register.commit import commit
-from tokenization_engine.register.differences import Action, Table, differences
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.model import Issuance, Project, Unit
 from tokenization_engine.register.queries import find_project, list_units
 from tokenization_engine.register.records import record_version, whole_record
-from tokenization_engine.register.staging import (
+from tokenization_engine.register.staging.commit import commit
+from tokenization_engine.register.staging.desk import (
     count_staged,
     drop,
     stage_delete,
@@ -45,6 +44,7 @@ from tokenization_engine.register.staging import (
     stage_update,
     staged_changes,
 )
+from tokenization_engine.register.staging.differences import Action, Table, differences
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.units import change_status
 from tokenization_engine.register.verify import verify

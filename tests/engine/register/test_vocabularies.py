@@ -9,11 +9,11 @@ import pytest
 from tests.engine.register.samples import document, imported, project, shown, unit
 from tokenization_engine.errors import ImportRefused, RecordInvalid, VocabularyInvalid
 from tokenization_engine.register.audit import changes
-from tokenization_engine.register.differences import Table
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.queries import list_units
 from tokenization_engine.register.records import whole_record
-from tokenization_engine.register.staging import stage_update
+from tokenization_engine.register.staging.desk import stage_update
+from tokenization_engine.register.staging.differences import Table
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.verify import verify
 from tokenization_engine.register.vocabularies import ENFORCED, current, load, read_file, read_vocabulary

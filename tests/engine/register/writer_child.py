@@ -10,12 +10,12 @@ from puzzles.units import AssetId, CoinId, Height, UnitBlock
 from tests.engine.register.samples import SERIES, document, unit
 from tokenization_engine.errors import EngineError
 from tokenization_engine.register.chain_events import ChainEvent, apply_retirement, mark_tokenized
-from tokenization_engine.register.commit import commit
-from tokenization_engine.register.differences import Table
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.queries import UnitFilter, list_units
 from tokenization_engine.register.records import whole_record
-from tokenization_engine.register.staging import stage_update
+from tokenization_engine.register.staging.commit import commit
+from tokenization_engine.register.staging.desk import stage_update
+from tokenization_engine.register.staging.differences import Table
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.units import split_unit
 

@@ -15,10 +15,10 @@ from pyroaring import BitMap
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tokenization_engine.register.listing_order import LEAF, Leaves
+from tokenization_engine.register.listing.order import LEAF, Leaves
 from tokenization_engine.register.model import Unit
-from tokenization_engine.register.search_read import sets_from
-from tokenization_engine.register.search_terms import Facet, facet_term
+from tokenization_engine.register.search.read import sets_from
+from tokenization_engine.register.search.terms import Facet, facet_term
 from tokenization_engine.register.trail_model import AuditEntry
 
 MAX_ENTRIES = 2000

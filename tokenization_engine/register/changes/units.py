@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from puzzles.units import UnitBlock
 from tokenization_engine.errors import MoveRefused, Problem
-from tokenization_engine.register.bulk_edits import BulkEdits
+from tokenization_engine.register.changes.many import BulkEdits
 from tokenization_engine.register.checks import RecordReader, quoted
 from tokenization_engine.register.fields import BLOCK_FIELDS
 from tokenization_engine.register.intake import MAX_LABELS, SERVERS_OWN, read_record

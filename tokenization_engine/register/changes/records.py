@@ -1,5 +1,5 @@
 """Changing and deleting whole records: what a registry may correct by hand, and what it may not (units: see
-`unit_edits.py`).
+`units.py`).
 
 A change brings the whole record, as CAD Trust's servers ask: a field it leaves out becomes empty. Two things it may
 leave out and keep: the fields that CAD Trust does not know (`Field.is_ours`), and a whole list of parts.
@@ -14,6 +14,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from tokenization_engine.errors import NotInRegister, Problem, StillReferred
+from tokenization_engine.register.changes.units import UnitEdits
 from tokenization_engine.register.checks import RecordReader, quoted
 from tokenization_engine.register.intake import MAX_PROBLEMS, SERVERS_OWN, read_record
 from tokenization_engine.register.lifecycle import PROJECT_MOVES, check_move
@@ -29,7 +30,6 @@ from tokenization_engine.register.model import (
     new_id,
 )
 from tokenization_engine.register.records import PART_ATTRIBUTES, parts_of
-from tokenization_engine.register.unit_edits import UnitEdits
 from tokenization_engine.register.vocabularies import current
 
 

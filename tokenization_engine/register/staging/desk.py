@@ -3,7 +3,7 @@
 Staging is the registry's own desk, one for all who work at it: nothing staged is in the register, in its audit trail
 or visible to a reader of units. Each change remembers the version of the record it was made from; at the commit
 (`commit.py`) every check is made again, and a record that was changed meanwhile is refused (`RecordChanged`), never
-overwritten. Whole files are staged by `stage_many.py`.
+overwritten. Whole files are staged by `many.py`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tokenization_engine.errors import (
     StagingRefused,
 )
 from tokenization_engine.register.audit import Trail, canonical_json
+from tokenization_engine.register.changes.records import find_record
 from tokenization_engine.register.checks import RecordReader, is_id, quoted
-from tokenization_engine.register.differences import Action, Staged, Table
-from tokenization_engine.register.edits import find_record
 from tokenization_engine.register.intake import SERVERS_OWN, read_record
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit, new_id
 from tokenization_engine.register.records import record_version, whole_record
+from tokenization_engine.register.staging.differences import Action, Staged, Table
 from tokenization_engine.register.trail_model import StagedChange
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register.vocabulary import Vocabulary

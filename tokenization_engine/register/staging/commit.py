@@ -18,13 +18,13 @@ from sqlalchemy.orm import Session
 
 from tokenization_engine.errors import Problem, RecordChanged, RecordInvalid, StagingRefused
 from tokenization_engine.register.audit import Trail
-from tokenization_engine.register.differences import Action, Staged, Table
-from tokenization_engine.register.edits import Edits, load_projects
+from tokenization_engine.register.changes.records import Edits, load_projects
+from tokenization_engine.register.changes.units import UnitChange, load_units
 from tokenization_engine.register.intake import MAX_PROBLEMS, Intake, TooManyProblems
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.records import record_version
-from tokenization_engine.register.staging import Waiting, chosen, forget, read_chosen
-from tokenization_engine.register.unit_edits import UnitChange, load_units
+from tokenization_engine.register.staging.desk import Waiting, chosen, forget, read_chosen
+from tokenization_engine.register.staging.differences import Action, Staged, Table
 
 _AT_ONCE = 1000
 _PROJECTS_AT_ONCE = 200

@@ -2,7 +2,7 @@
 
 Units and projects are numbered in the order in which they came into the register, and a set of numbers is a Roaring
 bitmap, so that any combination of conditions is a few set operations: the count is exact, and page 9,000 is found as
-fast as the first. The rows hang on the records of the register and hold nothing of their own; `search_index.py` writes
+fast as the first. The rows hang on the records of the register and hold nothing of their own; `index.py` writes
 them in the transaction of the records, and they can be made anew at any time.
 """
 

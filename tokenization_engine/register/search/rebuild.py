@@ -11,8 +11,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from tokenization_engine.register.model import LabelUnit, Project, Record, Unit, table_of
-from tokenization_engine.register.search_index import SearchIndex
-from tokenization_engine.register.search_model import SearchBitmap, SearchProject, SearchState, SearchUnit
+from tokenization_engine.register.search.index import SearchIndex
+from tokenization_engine.register.search.model import SearchBitmap, SearchProject, SearchState, SearchUnit
 from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 _AT_ONCE = 500

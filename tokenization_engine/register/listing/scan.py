@@ -1,7 +1,7 @@
 """What no index answers: conditions and orders looked up record by record, in the database, within a time.
 
 Of few records only these are looked at. Of many, every record of the register is read once, for a set or an order
-that serves all pages until the register changes (`listing.py` keeps it).
+that serves all pages until the register changes (`pages.py` keeps it).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pyroaring import BitMap
 from sqlalchemy import ColumnElement, FromClause, Select, select
 from sqlalchemy.orm import Session
 
-from tokenization_engine.register.comparing import condition
-from tokenization_engine.register.listing_words import Where, column_of, values_of
+from tokenization_engine.register.listing.comparing import condition
+from tokenization_engine.register.listing.words import Where, column_of, values_of
 from tokenization_engine.register.model import Project, Unit, table_of
-from tokenization_engine.register.search_model import SearchProject, SearchUnit
+from tokenization_engine.register.search.model import SearchProject, SearchUnit
 from tokenization_engine.register.value_lists import ListedSelect
 
 Kind = type[Project] | type[Unit]

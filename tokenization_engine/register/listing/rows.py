@@ -29,8 +29,8 @@ from tokenization_engine.register.model import (
     Unit,
     table_of,
 )
-from tokenization_engine.register.search_model import SearchProject, SearchUnit
-from tokenization_engine.register.search_read import numbers_of_projects, numbers_of_units
+from tokenization_engine.register.search.model import SearchProject, SearchUnit
+from tokenization_engine.register.search.read import numbers_of_projects, numbers_of_units
 from tokenization_engine.register.value_lists import ListedSelect
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 from puzzles.units import AssetId
 from tokenization_engine.errors import Problem, RecordInvalid
 from tokenization_engine.register.checks import quoted
-from tokenization_engine.register.comparing import ORDERED, Op
 from tokenization_engine.register.fields import Kind
+from tokenization_engine.register.listing.comparing import ORDERED, Op
 from tokenization_engine.register.model import Project, Unit
 
 BY_SERIAL = "SERIALNUMBER"

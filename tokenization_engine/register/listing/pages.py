@@ -2,7 +2,7 @@
 
 The rule guarded here: a page costs what it holds, not how far down the list it stands, and no list keeps the register
 busy. What the search index knows is found, counted, ordered and cut by it. What it does not know is looked up record by
-record, within a time (`listing_scan.py`), once for all pages: sets and orders made so are kept, in bounds, until the
+record, within a time (`scan.py`), once for all pages: sets and orders made so are kept, in bounds, until the
 register changes.
 """
 
@@ -22,7 +22,15 @@ from sqlalchemy.orm import Session
 
 from chain.time_limit import limited
 from tokenization_engine.errors import ListTooLong
-from tokenization_engine.register.listing_order import (
+from tokenization_engine.register.listing.by_index import (
+    PROJECT_FACETS,
+    UNIT_FACETS,
+    asked_of_projects,
+    asked_of_units,
+    found_by_index,
+)
+from tokenization_engine.register.listing.by_serial import SerialOrder, SeriesLeaf, brought_along, serial_order
+from tokenization_engine.register.listing.order import (
     Leaves,
     Plain,
     in_number_order,
@@ -30,16 +38,9 @@ from tokenization_engine.register.listing_order import (
     sorted_leaves,
     turned,
 )
-from tokenization_engine.register.listing_scan import FEW, Kind, fitting, in_order, sorted_few, sorted_series
-from tokenization_engine.register.listing_search import (
-    PROJECT_FACETS,
-    UNIT_FACETS,
-    asked_of_projects,
-    asked_of_units,
-    found_by_index,
-)
-from tokenization_engine.register.listing_serial import SerialOrder, SeriesLeaf, brought_along, serial_order
-from tokenization_engine.register.listing_words import (
+from tokenization_engine.register.listing.rows import ProjectRow, UnitRow, read_projects, read_units
+from tokenization_engine.register.listing.scan import FEW, Kind, fitting, in_order, sorted_few, sorted_series
+from tokenization_engine.register.listing.words import (
     BY_SERIAL,
     Order,
     ProjectsWanted,
@@ -49,12 +50,11 @@ from tokenization_engine.register.listing_words import (
     column_of,
 )
 from tokenization_engine.register.model import Project, Unit
-from tokenization_engine.register.page_rows import ProjectRow, UnitRow, read_projects, read_units
-from tokenization_engine.register.search import MAX_PAGE, Search, cut, has, unit_numbers, values_of
-from tokenization_engine.register.search_counts import COUNT_TERMS, by_count
-from tokenization_engine.register.search_model import SearchState
-from tokenization_engine.register.search_read import numbers_of_projects, read_sets
-from tokenization_engine.register.search_terms import Facet
+from tokenization_engine.register.search.counts import COUNT_TERMS, by_count
+from tokenization_engine.register.search.find import MAX_PAGE, Search, cut, has, unit_numbers, values_of
+from tokenization_engine.register.search.model import SearchState
+from tokenization_engine.register.search.read import numbers_of_projects, read_sets
+from tokenization_engine.register.search.terms import Facet
 
 SECONDS = 10.0
 """Longest time of one look at every record."""

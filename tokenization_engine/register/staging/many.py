@@ -17,16 +17,16 @@ from sqlalchemy.orm import Session
 
 from tokenization_engine.errors import Problem, RecordChanged, RecordInvalid
 from tokenization_engine.register.audit import Trail, canonical_json
+from tokenization_engine.register.changes.records import load_projects
+from tokenization_engine.register.changes.units import load_units
 from tokenization_engine.register.checks import RecordReader, is_id
-from tokenization_engine.register.differences import Action, Table
-from tokenization_engine.register.edits import load_projects
 from tokenization_engine.register.fields import BLOCK_FIELDS
 from tokenization_engine.register.intake import MAX_PROBLEMS, SERVERS_OWN, read_record
 from tokenization_engine.register.model import PROJECT_CHILDREN, Issuance, Label, Project, Record, Unit, table_of
 from tokenization_engine.register.records import parts_of, version_of, whole_record
-from tokenization_engine.register.staging import check_room, read_whole, with_ids
+from tokenization_engine.register.staging.desk import check_room, read_whole, with_ids
+from tokenization_engine.register.staging.differences import Action, Table
 from tokenization_engine.register.trail_model import StagedChange
-from tokenization_engine.register.unit_edits import load_units
 from tokenization_engine.register.vocabularies import current
 
 _AT_ONCE: Mapping[Table, int] = {Table.PROJECTS: 100, Table.UNITS: 500}

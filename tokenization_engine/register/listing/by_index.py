@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pyroaring import BitMap
 from sqlalchemy.orm import Session
 
-from tokenization_engine.register.comparing import Op
-from tokenization_engine.register.listing_words import ProjectsWanted, UnitsWanted, Where, values_of
+from tokenization_engine.register.listing.comparing import Op
+from tokenization_engine.register.listing.words import ProjectsWanted, UnitsWanted, Where, values_of
 from tokenization_engine.register.model import Project, Unit
-from tokenization_engine.register.search import Compared, Counted, Has, Search, has, project_numbers, unit_numbers
-from tokenization_engine.register.search_read import (
+from tokenization_engine.register.search.find import Compared, Counted, Has, Search, has, project_numbers, unit_numbers
+from tokenization_engine.register.search.read import (
     numbers_of_issuances,
     numbers_of_locations,
     numbers_of_projects,
     numbers_of_units,
 )
-from tokenization_engine.register.search_terms import Facet
+from tokenization_engine.register.search.terms import Facet
 
 UNIT_FACETS: Mapping[str, Facet] = {
     "vintageYear": Facet.VINTAGE_YEAR,

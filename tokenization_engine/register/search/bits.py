@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import table_of
-from tokenization_engine.register.search_model import CHUNK_BITS, SearchBitmap
-from tokenization_engine.register.search_read import read_sets
+from tokenization_engine.register.search.model import CHUNK_BITS, SearchBitmap
+from tokenization_engine.register.search.read import read_sets
 
 _AT_ONCE = 400
 ItemT = TypeVar("ItemT")

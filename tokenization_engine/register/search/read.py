@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from puzzles.units import AssetId
 from tokenization_engine.register.model import Unit, table_of
-from tokenization_engine.register.search_model import SearchBitmap, SearchProject, SearchUnit
+from tokenization_engine.register.search.model import SearchBitmap, SearchProject, SearchUnit
 from tokenization_engine.register.value_lists import ListedSelect
 
 _BITMAP, _UNIT, _PROJECT = (table_of(kind) for kind in (SearchBitmap, SearchUnit, SearchProject))

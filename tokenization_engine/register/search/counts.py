@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from pyroaring import BitMap
 
-from tokenization_engine.register.comparing import Op
-from tokenization_engine.register.search_read import Sets
-from tokenization_engine.register.search_terms import EVERY, count_term
+from tokenization_engine.register.listing.comparing import Op
+from tokenization_engine.register.search.read import Sets
+from tokenization_engine.register.search.terms import EVERY, count_term
 
 DIGITS = 63
 COUNT_TERMS = (*(count_term(digit) for digit in range(DIGITS)), EVERY)

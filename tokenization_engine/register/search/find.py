@@ -1,6 +1,6 @@
 """Finding units and projects by any combination of values and words, a page at a time, however deep.
 
-The search index holds a set of numbers for every value and every word (`search_model.py`). A search is a few set
+The search index holds a set of numbers for every value and every word (`model.py`). A search is a few set
 operations on them: what it finds is counted exactly, and a page is cut out of the set, so page 9,000 costs what the
 first does. Records come in the order in which they came into the register, or the newest first; a page, once full,
 therefore never changes by what is added later.
@@ -20,18 +20,18 @@ from sqlalchemy.orm import Session
 from puzzles.errors import SerialError
 from puzzles.units import AssetId, parse_serial_number
 from tokenization_engine.register.audit import Trail
-from tokenization_engine.register.comparing import Op, test_of
+from tokenization_engine.register.listing.comparing import Op, test_of
 from tokenization_engine.register.model import Unit
-from tokenization_engine.register.search_counts import COUNT_TERMS, compared_counts, total_of
-from tokenization_engine.register.search_index import EVERY_PROJECT
-from tokenization_engine.register.search_read import (
+from tokenization_engine.register.search.counts import COUNT_TERMS, compared_counts, total_of
+from tokenization_engine.register.search.index import EVERY_PROJECT
+from tokenization_engine.register.search.read import (
     Sets,
     numbers_of_tokens,
     numbers_of_units,
     read_sets,
     sets_from,
 )
-from tokenization_engine.register.search_terms import (
+from tokenization_engine.register.search.terms import (
     BEGINNINGS,
     EVERY,
     Facet,

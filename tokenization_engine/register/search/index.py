@@ -17,9 +17,9 @@ from sqlalchemy import delete, select, update
 
 from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import Issuance, Label, LabelUnit, Project, ProjectLocation, Unit, table_of
-from tokenization_engine.register.search_bits import Differences, in_parts
-from tokenization_engine.register.search_model import SearchProject, SearchState, SearchUnit
-from tokenization_engine.register.search_terms import (
+from tokenization_engine.register.search.bits import Differences, in_parts
+from tokenization_engine.register.search.model import SearchProject, SearchState, SearchUnit
+from tokenization_engine.register.search.terms import (
     EVERY,
     Facet,
     UnitKey,

@@ -1,0 +1,1 @@
+"""Writing, changing and deleting records, one by one and by the thousand."""

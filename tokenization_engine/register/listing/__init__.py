@@ -1,0 +1,1 @@
+"""Lists by pages: conditions, orders, and the records of a page as plain rows."""
