@@ -2,9 +2,9 @@
 
 The entries are made by the mapper itself, below every function of this package, so no write of a record can
 forget its entry (`changes/new_rows.py` and `changes/many.py`, which go past the mapper, make them themselves); a write
-outside `Register.writing`, where nobody answers for it, is refused. Entries are only ever added, numbered without gaps under the register's write lock.
-Each carries a hash over itself and the hash before it, so that none can be changed, dropped or slipped in later
-without every hash after it changing as well; `register_state` keeps the last one.
+outside `Register.writing`, where nobody answers for it, is refused. Entries are only ever added, numbered without gaps
+under the register's write lock. Each carries a hash over itself and the hash before it, so that none can be changed,
+dropped or slipped in later without every hash after it changing as well; `register_state` keeps the last one.
 """
 
 from __future__ import annotations

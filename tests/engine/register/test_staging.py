@@ -412,7 +412,7 @@ def test_unit_that_was_never_a_token_is_given_no_coin_by_hand(filled: Register, 
     refused(filled, RecordInvalid, f"{name}: is the chain's to say")
     with filled.writing("clerk") as session:
         drop(session)
-        parts = [{"unitCount": 40}, {"unitCount": 60, name: "0x" + "bb" * 32}]
+        parts: list[dict[str, object]] = [{"unitCount": 40}, {"unitCount": 60, name: "0x" + "bb" * 32}]
         stage_split(session, record["warehouseUnitId"], parts)
     refused(filled, RecordInvalid, f"{name}: is the chain's to say")
 
