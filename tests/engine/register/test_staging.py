@@ -114,9 +114,24 @@ def test_commit_writes_everything_under_author_and_comment(filled: Register) -> 
         assert shown(session) == [(901, 950, "Held", False), (1, 100, "Held", False)]
         assert count_staged(session) == 0
         written = [one for one in changes(session) if one.action == "commit"]
-        assert {(one.author, one.comment) for one in written} == {("head clerk", "as decided")}
+        assert {(one.author, one.comment) for one in written} == {("head clerk", "as decided (staged by clerk)")}
         assert sorted(one.kind for one in written) == ["issuance", "project", "unit", "unit", "unit"]
         assert verify(session).holds
+
+
+def test_trail_names_who_staged_however_many_and_however_long_the_comment(filled: Register) -> None:
+    with filled.writing("a") as session:
+        stage_update(session, Table.UNITS, unit_record(filled) | {"unitOwner": "Reviewed"})
+    with filled.writing("a") as session:  # after the head clerk's look
+        stage_update(session, Table.UNITS, unit_record(filled) | {"unitOwner": "Another"})
+    with filled.writing("head clerk", comment="x" * 1000) as session:
+        commit(session)
+        stage_insert(session, Table.UNITS, unit(901, 950))
+        commit(session)
+    with filled.reading() as session:
+        last, alone = changes(session)[-2:]
+    assert last.comment == "x" * 986 + " (staged by a)"
+    assert alone.comment == "x" * 1000
 
 
 def test_dropped_changes_leave_no_trace(filled: Register) -> None:

@@ -10,23 +10,28 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tokenization_engine.errors import Problem, RecordChanged, RecordInvalid, StagingRefused
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.changes.records import Edits, load_projects
 from tokenization_engine.register.changes.units import UnitChange, load_units
+from tokenization_engine.register.fields import LINK_TEXT
 from tokenization_engine.register.intake import MAX_PROBLEMS, Intake, TooManyProblems
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.records import record_version
 from tokenization_engine.register.staging.desk import Waiting, chosen, forget, read_chosen
 from tokenization_engine.register.staging.differences import Action, Staged, Table
+from tokenization_engine.register.trail_model import StagedChange
 
 _AT_ONCE = 1000
+_ASKED_AT_ONCE = 500
+_NAMED, _NAME_LENGTH = 5, 100
 _PROJECTS_AT_ONCE = 200
 _Held = tuple[Staged, Any]
 
@@ -47,16 +52,17 @@ def commit(
 ) -> Committed:
     """Write the changes of these records, or all that wait, into the register: all of them, or none.
 
-    Author and comment are the session's. `progress` is told the changes written so far. Raises StagingRefused if
-    nothing waits, RecordChanged, RecordInvalid, MoveRefused, StillReferred or another RegisterError; then the session
-    must not commit, and everything waits on.
+    Author and comment are the session's; who else staged what is committed is added to the comment, so that nobody's
+    change is written in another one's name alone. `progress` is told the changes written so far. Raises
+    StagingRefused if nothing waits, RecordChanged, RecordInvalid, MoveRefused, StillReferred or another RegisterError;
+    then the session must not commit, and everything waits on.
     """
     waiting = chosen(session, record_ids)
     if not waiting:
         raise StagingRefused("nothing is staged, so there is nothing to commit: stage changes first")
     trail = Trail.of(session)
     first_entry = trail.last_entry + 1
-    with trail.doing("commit"):
+    with trail.doing("commit"), _naming(trail, _staged_by(session, waiting, trail.author)):
         problems = _Commit(session, waiting, progress).apply()
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
@@ -71,6 +77,30 @@ def commit(
         first_entry=first_entry,
         last_entry=trail.last_entry,
     )
+
+
+def _staged_by(session: Session, waiting: Sequence[Waiting], author: str) -> list[str]:
+    """Who staged the changes, without `author`, by name."""
+    found: set[str] = set()
+    ids = [one.id for one in waiting]
+    for start in range(0, len(ids), _ASKED_AT_ONCE):
+        query = select(StagedChange.author).where(StagedChange.id.in_(ids[start : start + _ASKED_AT_ONCE])).distinct()
+        found.update(session.scalars(query))
+    return sorted(found - {author})
+
+
+@contextmanager
+def _naming(trail: Trail, names: Sequence[str]) -> Iterator[None]:
+    """Add who staged to the comment of what is written inside; the comment itself is cut off where it gets long."""
+    before = trail.comment
+    if names:
+        rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        said = f"(staged by {', '.join(name[:_NAME_LENGTH] for name in names[:_NAMED])}{rest})"
+        trail.comment = f"{(before or '')[: LINK_TEXT - len(said) - 1]} {said}".strip()
+    try:
+        yield
+    finally:
+        trail.comment = before
 
 
 class _Commit:
