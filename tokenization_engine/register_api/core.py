@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -121,6 +122,8 @@ class Api:
         """Held by whoever writes, so that writers queue here and not in the database."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")
         self._large = asyncio.Semaphore(1)
+        self._sending: dict[str, asyncio.Semaphore] = {}
+        """By caller: one large body at a time from each, so that who sends slowly holds up nobody but himself."""
         self.receiving = Turns("files", at_once=8, waiting=0)
         """For files on their way to us: they lie on our disk."""
         self.files = Turns("files", at_once=2, waiting=8)
@@ -171,20 +174,19 @@ class Api:
     def handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The route's handler: reads what was sent, answers, and leaves errors to the door."""
 
+        is_large = route.body_limit > BODY_LIMIT
+
         async def handle(request: web.Request) -> web.StreamResponse:
-            query = read_parameters(request, route.query)
-            body = {} if route.body is None else await read_json(request, limit=route.body_limit)
-            call = Call(request=request, caller=self.caller(request), query=query, body=body)
-            found = await route.handle(self, call)
+            query, caller = read_parameters(request, route.query), self.caller(request)
+            async with self._sending.setdefault(caller.id, asyncio.Semaphore(1)) if is_large else nullcontext():
+                body = {} if route.body is None else await read_json(request, limit=route.body_limit)
+                async with self._large if is_large else nullcontext():
+                    found = await route.handle(self, Call(request=request, caller=caller, query=query, body=body))
             if isinstance(found, web.StreamResponse):
                 return found
             return json_answer(found, status=route.status)
 
-        async def one_at_a_time(request: web.Request) -> web.StreamResponse:
-            async with self._large:
-                return await handle(request)
-
-        return one_at_a_time if route.body_limit > BODY_LIMIT else handle
+        return handle
 
     def caller(self, request: web.Request) -> Caller:
         """Who asks; whom no key admitted has the door's token, and may do everything."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from tests.engine.api.conftest import TOKEN, Caller
@@ -96,3 +97,22 @@ async def test_keys_of_two_callers_are_two(editor: Caller, client: Any, register
     await editor("POST", "/register/batch", {"units": units(1)}, Idempotency_Key="a")
     await admin("POST", "/register/batch", {"units": units(1, first=5001)}, Idempotency_Key="a")
     assert await record_count(editor) == 6
+
+
+async def test_who_sends_a_batch_slowly_holds_up_nobody_else(editor: Caller, client: Any) -> None:
+    other = Caller(client=client, headers={"Authorization": f"Bearer {TOKEN}"})
+    is_begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"comment": '
+        is_begun.set()
+        await may_end.wait()
+        yield b'"", "units": []}'
+
+    headers = {**editor.headers, "Idempotency-Key": "slow"}
+    slow = asyncio.create_task(client.post("/register/batch", data=slowly(), headers=headers))
+    await is_begun.wait()
+    await asyncio.wait_for(other("POST", "/register/batch", {}, status=400, Idempotency_Key="quick"), 30)
+    may_end.set()
+    async with await slow as response:
+        assert response.status == 400
