@@ -196,6 +196,10 @@ def _check_status(reader: RecordReader) -> None:
 def _check_token(reader: RecordReader) -> None:
     values = reader.values
     if values["marketplace"] != TOKENIZED_ON_CHIA:
+        if values["marketplace"] is not None and _letters(values["marketplace"]) == _letters(TOKENIZED_ON_CHIA):
+            reader.refuse(
+                "marketplace", f"reads like {TOKENIZED_ON_CHIA}, and is not: only the engine calls a unit that"
+            )
         return
     identifier = values["marketplace_identifier"]
     if identifier is None or not _ASSET.fullmatch(identifier):
@@ -211,6 +215,12 @@ def _check_token(reader: RecordReader) -> None:
         reader.refuse("unitStatus", f"a tokenized unit is {HELD} or {RETIRED}, not {values['unit_status']}")
     values["asset_id"] = asset_id
     values["marketplace_identifier"] = f"0x{asset_id.hex()}"
+
+
+@lru_cache(maxsize=1000)
+def _letters(text: str) -> str:
+    """What a reader makes of a text, without case, width, spaces and marks that are not seen."""
+    return "".join(one for one in unicodedata.normalize("NFKC", text).casefold() if one.isalnum())
 
 
 def _read_text(value: object, one: Field, _vocabulary: Vocabulary) -> str:

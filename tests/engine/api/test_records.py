@@ -103,6 +103,9 @@ async def test_record_under_a_staged_change_is_left_to_who_staged_it(editor: Cal
         ({"assetId": "0x" + "aa" * 32}, "assetId"),
         ({"statusCoinId": "0x" + "aa" * 32}, "statusCoinId"),
         ({"marketplace": "Tokenized on Chia", "marketplaceIdentifier": "0x" + "aa" * 32}, "marketplace"),
+        ({"marketplace": "tokenized on chia"}, "marketplace"),
+        ({"marketplace": "'Tokenized on Chia\u200b"}, "marketplace"),
+        ({"marketplace": "\uff34okenized\u00a0on Chia"}, "marketplace"),
     ],
 )
 async def test_wrong_record_is_refused_with_its_field(editor: Caller, body: dict[str, Any], field: str) -> None:
