@@ -49,7 +49,7 @@ async def download(api: Api, query: UnitsQuery | ProjectsQuery) -> web.Response:
             export_found(session, path, only, _ids(session, query))
 
     try:
-        async with api.files.taken():
+        async with api.downloads.taken():
             await asyncio.to_thread(write)
         file = path.open("rb")  # the answer reads on when the name is gone, and closes it
     finally:

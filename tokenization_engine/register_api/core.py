@@ -127,7 +127,9 @@ class Api:
         self.receiving = Turns("files", at_once=8, waiting=0)
         """For files on their way to us: they lie on our disk."""
         self.files = Turns("files", at_once=2, waiting=8)
-        """For files that are read or written: that takes a core and some hundred MiB."""
+        """For files that are staged: that takes a core and some hundred MiB."""
+        self.downloads = Turns("files", at_once=1, waiting=8)
+        """For files that are written: turns of their own, so that no reader holds an editor up."""
 
     async def read_list(self, question: Question, *arguments: object) -> web.Response:
         """The answer to a question that reads much: a page, or a whole list."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.engine.sheets.books import workbook
 from tokenization_engine.errors import ListsBusy
 from tokenization_engine.register.staging.desk import count_staged
 from tokenization_engine.register.store import Register
-from tokenization_engine.register_api import uploads
+from tokenization_engine.register_api import cadt_files, uploads
 from tokenization_engine.register_api.cadt_files import XLSX
 from tokenization_engine.register_api.turns import Turns
 from tokenization_engine.sheets import guard
@@ -217,6 +218,26 @@ async def test_file_calls_no_unit_a_token(editor: Caller, register: Register) ->
     answer = await sent(editor, "POST", "/v1/units/batch", "csv", claim + b"\n", status=400)
     assert any("the engine writes" in one for one in answer["errors"])
     assert waiting(register) == 0
+
+
+async def test_readers_who_download_hold_no_editor_up(
+    editor: Caller, reader: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_let_go = threading.Event()
+
+    def slowly(_session: object, path: Path, *_more: object) -> None:
+        assert is_let_go.wait(60)
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(cadt_files, "export_found", slowly)
+    waiting = [asyncio.create_task(downloaded(reader, "/v1/units?xls=true")) for _ in range(3)]
+    await asyncio.sleep(0.2)
+    csv = b"warehouseUnitId,unitCount\n,1\n"
+    try:
+        await asyncio.wait_for(sent(editor, "POST", "/v1/units/batch", "csv", csv, status=400), 30)
+    finally:
+        is_let_go.set()
+    assert await asyncio.gather(*waiting) == [b""] * 3
 
 
 async def test_who_comes_when_many_wait_is_sent_away_and_may_come_again() -> None:
