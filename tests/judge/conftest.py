@@ -11,11 +11,11 @@ import pytest
 from chain.node import Node
 from chain.settings import NodeSettings
 from sim.local_chain import FIRST_TIMESTAMP
-from tests.engine.conftest import desk, wiring
+from tests.engine.conftest import databases, desk, new_register, register_url, wiring
 from tests.judge.deeds import RecordedChain
 from tests.wallet.world import World
 
-__all__ = ["chain", "desk", "wiring", "world"]
+__all__ = ["chain", "databases", "desk", "new_register", "register_url", "wiring", "world"]
 
 
 @pytest.fixture
