@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -55,8 +56,10 @@ class _Behind:
     def __init__(self, connection: Connection) -> None:
         """Listen to the connection, so that nothing overtakes the rows."""
         self._connection = connection
+        self._driver: Any = connection.connection.driver_connection
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="rows")
         self._under_way: list[tuple[str, Future[None]]] = []
+        self._refused: StatementError | None = None
         event.listen(connection, "before_cursor_execute", lambda *_: self.wait())
         event.listen(connection, "commit", lambda _: self._finish())
         event.listen(connection, "rollback", lambda _: self._end())
@@ -75,18 +78,30 @@ class _Behind:
         self._under_way.append((statement, self._threads.submit(write)))
 
     def wait(self) -> None:
-        """Come back when all the rows are in; raises what the database said, in SQLAlchemy's words."""
+        """Come back when all the rows are in; raises what the database said, in SQLAlchemy's words, and from then on
+        every time: a transaction whose rows were refused is never committed.
+        """
+        if self._refused is not None:
+            raise self._refused
         under_way, self._under_way = self._under_way, []
         for statement, future in under_way:
             try:
                 future.result()
             except self._connection.dialect.loaded_dbapi.Error as error:
                 self._end()
-                raise _in_sqlalchemys_words(self._connection, statement, error) from error
+                self._refused = _in_sqlalchemys_words(self._connection, statement, error)
+                raise self._refused from error
 
     def _finish(self) -> None:
-        self.wait()
-        self._end()
+        """Before a commit; SQLAlchemy does not roll back what a listener refuses to commit, so this does."""
+        try:
+            self.wait()
+        except BaseException:
+            with suppress(self._connection.dialect.loaded_dbapi.Error):
+                self._driver.rollback()
+            raise
+        finally:
+            self._end()
 
     def _end(self) -> None:
         """Let nothing be under way any more, whatever becomes of it."""

@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
 
 from chain import database
 from tests.engine.databases import DATABASES, Databases
@@ -24,6 +25,7 @@ from tokenization_engine.errors import EngineError, ImportRefused, RecordChanged
 from tokenization_engine.register.audit import changes
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
 from tokenization_engine.register.imports import import_bytes
+from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import Unit, table_of
 from tokenization_engine.register.queries import list_units
 from tokenization_engine.register.records import record_version, whole_record
@@ -146,6 +148,22 @@ def test_rows_of_one_statement_cannot_share_serials(both: Register, blocks: tupl
         connection.execute(table_of(Unit).insert().values(rows))
     with both.engine.begin() as connection:
         connection.execute(table_of(Unit).insert().values([rows[0], rows[2]]))
+
+
+def test_transaction_whose_rows_were_refused_is_never_committed(both: Register) -> None:
+    with both.writing("admin") as session:
+        imported(session, unit(1, 99))
+        row = dict(session.execute(select(table_of(Unit))).mappings().one())
+    session = Session(both.engine.execution_options(is_writer=True))
+    insert_rows(session, table_of(Unit), [row | {"id": "free", "first": 200, "last": 210}])
+    insert_rows(session, table_of(Unit), [row | {"id": "taken", "first": 50, "last": 60}])
+    with pytest.raises(DBAPIError, match="may not share serials"):
+        session.execute(select(table_of(Unit).c.id))
+    with pytest.raises(DBAPIError, match="may not share serials"):
+        session.commit()
+    session.close()
+    with both.reading() as session:
+        assert len(shown(session)) == 1
 
 
 def test_postgres_refuses_units_under_an_old_snapshot(postgres_url: str) -> None:
