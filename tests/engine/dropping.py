@@ -34,6 +34,7 @@ class Line:
         self._door.bind(str(folder / f".s.PGSQL.{_PORT}"))
         self._door.listen()
         self._open = [self._door]
+        self._cut_off: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._start(self._take)
 
@@ -68,6 +69,10 @@ class Line:
                 is_end = is_near and self.cut is not Cut.NEVER and re.search(rb"COMMIT\0", data) is not None
                 if is_end and self.cut is Cut.BEFORE:
                     break
+                if is_end:
+                    self._cut_off.add(one)  # before the server can answer
+                if other in self._cut_off:
+                    return
                 other.sendall(data)
                 if is_end:
                     self.cut = Cut.NEVER

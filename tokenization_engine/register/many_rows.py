@@ -26,6 +26,9 @@ from chain.database import Hash32, Uint64, checked_hash, digits
 _MOST_PARAMETERS = 32_000
 """Of one INSERT: SQLite takes 32,766."""
 _BEHIND = "rows_behind"
+_FIRST_LOOK = 1_000
+_GROWTH = 8
+"""Of a table since PostgreSQL last looked at it, after which it has to look again."""
 _Rows = Sequence[Sequence[Any]]
 
 
@@ -50,6 +53,14 @@ class _Prepared:
         return picked
 
 
+@dataclass(slots=True, kw_only=True)
+class _Grown:
+    """Rows of a table that PostgreSQL knows of, and those that came since."""
+
+    known: int
+    new: int = 0
+
+
 class _Behind:
     """The rows on their way over one connection: one thread, in the order in which they were given."""
 
@@ -60,6 +71,7 @@ class _Behind:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="rows")
         self._under_way: list[tuple[str, Future[None]]] = []
         self._refused: StatementError | None = None
+        self._grown: dict[str, _Grown] = {}
         event.listen(connection, "before_cursor_execute", lambda *_: self.wait())
         event.listen(connection, "commit", lambda _: self._finish())
         event.listen(connection, "rollback", lambda _: self._end())
@@ -76,6 +88,23 @@ class _Behind:
     def start(self, statement: str, write: Callable[[], None]) -> None:
         """Have the rows written; what goes wrong with them is told to who waits."""
         self._under_way.append((statement, self._threads.submit(write)))
+
+    def tell_growth(self, table: str, count: int) -> None:
+        """Note that so many rows went into the table, and have PostgreSQL look at it anew where that matters."""
+        grown = self._grown.get(table)
+        if grown is None:
+            grown = self._grown[table] = _Grown(known=self._rows_known(table))
+        grown.new += count
+        if grown.new >= max(_FIRST_LOOK, grown.known * _GROWTH):
+            grown.known, grown.new = grown.known + grown.new, 0
+            self.start(f"ANALYZE {table}", lambda: self._driver.execute(f"ANALYZE {table}"))
+
+    def _rows_known(self, table: str) -> int:
+        """The rows of the table when PostgreSQL last looked at it."""
+        found = self._connection.exec_driver_sql(
+            "SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = %s::regclass", (table,)
+        )
+        return int(found.scalar_one())
 
     def wait(self) -> None:
         """Come back when all the rows are in; raises what the database said, in SQLAlchemy's words, and from then on
@@ -120,6 +149,7 @@ def insert_rows(session: Session, table: Table, rows: Sequence[Mapping[str, Any]
     driver: Any = session.connection().connection.driver_connection
     if dialect.name == "postgresql":
         behind.start(prepared.into, lambda: _copy(driver, prepared, values))
+        behind.tell_growth(table.name, len(rows))
     else:
         behind.start(prepared.into, lambda: _insert(driver, prepared, values))
 

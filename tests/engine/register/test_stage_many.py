@@ -152,7 +152,10 @@ def test_many_changes_leave_the_entries_that_they_leave_one_by_one(
         since = len(changes(session))
     filled.engine.dispose()
     other = Register.open(databases.copy(filled.engine.url.render_as_string(hide_password=False)))
-    with other.writing("head clerk", comment="as decided") as session, Trail.of(session).doing("commit"):
+    with (
+        other.writing("head clerk", comment="as decided (staged by clerk)") as session,
+        Trail.of(session).doing("commit"),
+    ):
         edits = Edits(session)
         for row in rows:
             found = session.get(Unit, row["warehouseUnitId"])
