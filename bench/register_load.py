@@ -82,7 +82,7 @@ def fill_more(url: str, projects_there: int, more: Size) -> float:
 
 def read(url: str, size: Size, seed: int, seconds: float) -> Read:
     """Ask one question after the other, without a pause, for so long; each answer is a page of whole records."""
-    register = Register.open(url, is_made=False)
+    register = Register.open_to_read(url)
     dice, done = random.Random(seed), Read()
     questions = questions_of(size)
     asked = {name: _asker(name, make) for name, make in questions.items()}

@@ -17,11 +17,12 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, LargeBinary, Table, event
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from chain.database import Hash32, Uint64, checked_hash, digits
+from chain.driver import in_sqlalchemys_words
 
 _MOST_PARAMETERS = 32_000
 """Of one INSERT: SQLite takes 32,766."""
@@ -118,7 +119,7 @@ class _Behind:
                 future.result()
             except self._connection.dialect.loaded_dbapi.Error as error:
                 self._end()
-                self._refused = _in_sqlalchemys_words(self._connection, statement, error)
+                self._refused = in_sqlalchemys_words(self._connection, statement, error)
                 raise self._refused from error
 
     def _finish(self) -> None:
@@ -175,18 +176,6 @@ def _copy(driver: Any, prepared: _Prepared, values: _Rows) -> None:
     with driver.cursor() as cursor, cursor.copy(f"COPY {prepared.into} FROM STDIN") as copy:
         for row in values:
             copy.write_row(row)
-
-
-def _in_sqlalchemys_words(connection: Connection, statement: str, error: Any) -> StatementError:
-    """The driver's error as SQLAlchemy raises it; a connection that is lost is not used again."""
-    dialect = connection.dialect
-    is_lost = dialect.is_disconnect(error, connection.connection.driver_connection, None)
-    told: StatementError = DBAPIError.instance(
-        statement, None, error, dialect.loaded_dbapi.Error, connection_invalidated=is_lost, dialect=dialect
-    )
-    if is_lost:
-        connection.invalidate(error)
-    return told
 
 
 def _converter(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:

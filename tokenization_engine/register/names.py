@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cache
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -25,8 +26,8 @@ from tokenization_engine.register.model import (
     table_of,
 )
 from tokenization_engine.register.trail_model import AuditEntry
+from tokenization_engine.register.value_lists import ListedSelect
 
-_AT_ONCE: Final = 500
 _NAMED = (Project, ProjectLocation, Issuance, Label)
 """The kinds that have a local name, and to which others refer."""
 
@@ -75,11 +76,7 @@ class Names:
         self._ask_keys(projects)
         ids = [value for row in rows if isinstance(value := row.get(Unit.id_name), str) and is_id(value)]
         self._units_of_chunk = set()
-        self._held_units = {
-            unit_id
-            for chunk in _chunks(sorted(set(ids)))
-            for unit_id in self._session.scalars(select(Unit.id).where(Unit.id.in_(chunk)))
-        }
+        self._held_units = {row[0] for row in _records(Unit, "id").rows(self._session.connection(), set(ids))}
 
     def take(self, reader: RecordReader, kind: type[Record], known: Known, raw: Mapping[str, Any]) -> None:
         """Give the record its names, if nobody has them: the id that its row gives, and its local name."""
@@ -154,26 +151,35 @@ class Names:
     def _ask(self, kind: type[Record], names: Iterable[object]) -> None:
         wanted = {name for name in names if isinstance(name, str) and name and (kind, name) not in self._asked}
         self._asked |= {(kind, name) for name in wanted}
-        table = table_of(kind)
-        parent = table.c.id if kind is Project else table.c.warehouse_project_id
-        ids = sorted(name for name in wanted if is_id(name))
-        others = sorted(wanted.difference(ids)) if kind in _NAMED else []
-        for named_by, asked in ((table.c.id, ids), *(((table.c.local_name, others),) if others else ())):
-            for chunk in _chunks(asked):
-                query = select(named_by, table.c.id, parent).where(named_by.in_(chunk))
-                for name, record_id, project_id in self._session.execute(query):
+        ids = [name for name in wanted if is_id(name)]
+        others = wanted.difference(ids) if kind in _NAMED else ()
+        for named_by, asked in (("id", ids), ("local_name", others)):
+            if asked:
+                for name, record_id, project_id in _records(kind, named_by).rows(self._session.connection(), asked):
                     self._held[kind, name] = Known(id=record_id, project_id=project_id)
                     self._held.setdefault((kind, record_id), self._held[kind, name])
 
     def _ask_keys(self, names: Iterable[object]) -> None:
         texts = {str(name) for name in names if isinstance(name, str | int)}
-        wanted = sorted(texts - self._asked_keys)
+        wanted = texts - self._asked_keys
         self._asked_keys |= texts
-        for chunk in _chunks(wanted):
-            query = select(Project.project_id, Project.registry_of_origin, Project.id)
-            for name, registry, record_id in self._session.execute(query.where(Project.project_id.in_(chunk))):
-                known = Known(id=record_id, project_id=record_id)
-                self._held_keys.setdefault(name, []).append((registry, known))
+        for name, registry, record_id in _project_keys().rows(self._session.connection(), wanted):
+            known = Known(id=record_id, project_id=record_id)
+            self._held_keys.setdefault(name, []).append((registry, known))
+
+
+@cache
+def _records(kind: type[Record], named_by: str) -> ListedSelect:
+    """The records of that kind by a name of theirs: the name, the id, and the project's id; a unit's own instead."""
+    table = table_of(kind)
+    parent = table.c.id if kind in (Project, Unit) else table.c.warehouse_project_id
+    return ListedSelect(select(table.c[named_by], table.c.id, parent), table.c[named_by])
+
+
+@cache
+def _project_keys() -> ListedSelect:
+    table = table_of(Project)
+    return ListedSelect(select(table.c.project_id, table.c.registry_of_origin, table.c.id), table.c.project_id)
 
 
 def _names_in(rows: Sequence[Mapping[str, Any]], *fields: str) -> Iterator[object]:
@@ -186,7 +192,3 @@ def _names_in(rows: Sequence[Mapping[str, Any]], *fields: str) -> Iterator[objec
                     yield from (one.get("id"), one.get("localName"))
                 else:
                     yield one
-
-
-def _chunks(names: list[str]) -> Iterator[list[str]]:
-    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))

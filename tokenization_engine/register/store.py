@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -13,6 +13,7 @@ from chain import database
 from chain.errors import OutcomeUnknown, StoreError, StoreUnreadable
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.search import rebuild as search_rebuild
+from tokenization_engine.register.search.kept import KeptSets
 from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 MIGRATIONS = "tokenization_engine.migrations"
@@ -36,6 +37,7 @@ class Register:
         self.engine = engine
         self._clock = clock
         self._patience = patience
+        self._sets = KeptSets()
 
     @classmethod
     def open(cls, url: str, *, clock: Callable[[], int] = wall_clock, is_made: bool = True) -> Register:
@@ -50,9 +52,17 @@ class Register:
             register.rebuild_search()
         return register
 
-    def reading(self) -> AbstractContextManager[Session]:
+    @classmethod
+    def open_to_read(cls, url: str) -> Register:
+        """The register for a process that only reads it, where another process has it open already."""
+        return cls(database.open_to_read(url))
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
         """A session that only reads."""
-        return database.reading(self.engine)
+        with database.reading(self.engine) as session:
+            self._sets.serve(session)
+            yield session
 
     def with_patience(self, seconds: float) -> Register:
         """The same register for a writer who waits that long for another one, and is then told StoreBusy."""

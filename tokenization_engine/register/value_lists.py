@@ -1,7 +1,8 @@
-"""Statements with a list of values in them, made once for each of a few lengths.
+"""Statements with a list of values in them, which stay the same statement for many lengths of it.
 
 A list of any length would make a new statement each time, and SQLAlchemy, the driver and the database would read each
-anew: that costs more than finding the rows. Here a list is filled up to the next length with its own last value.
+anew: that costs more than finding the rows. PostgreSQL takes a list as one value; SQLite takes as many values as one of
+a few lengths says, the last of the list filling it up.
 """
 
 from __future__ import annotations
@@ -10,39 +11,48 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, any_, bindparam
+
+from chain.driver import Row, Statement
 
 AT_ONCE = 1000
 """Most values in one statement: every database bounds them."""
 
 _LENGTHS = (1, 2, 4, 8, 16, 32, 64, 100, 200, 500, AT_ONCE)
+_LIST = "listed"
 
 
 class ListedSelect:
-    """A SELECT of the rows in which a column holds one of some values."""
+    """A SELECT of the rows in which a column holds one of some values; both are as the driver has them."""
 
     def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
-        """Take the query without that condition."""
+        """Take the query without that condition; it has no parameter of its own."""
         self._query = query
         self._column = column
-        self._made: dict[int, tuple[Select[Any], tuple[str, ...]]] = {}
+        self._made: dict[int, tuple[Statement, Sequence[str]]] = {}
 
-    def rows(self, connection: Connection, values: Iterable[Any]) -> Iterator[Any]:
+    def rows(self, connection: Connection, values: Iterable[Any]) -> Iterator[Row]:
         """The rows, in no order that is promised; a value that stands twice counts once in every thousand."""
         left = iter(values)
+        has_arrays = connection.dialect.name == "postgresql"
         while some := list(islice(left, AT_ONCE)):
-            query, names = self._of_length(next(one for one in _LENGTHS if one >= len(some)))
-            some += [some[-1]] * (len(names) - len(some))
-            yield from connection.execute(query, dict(zip(names, some, strict=True))).all()
+            length = 0 if has_arrays else next(one for one in _LENGTHS if one >= len(some))
+            statement, names = self._made.get(length) or self._make(length)
+            if has_arrays:
+                given: dict[str, Any] = {_LIST: some}
+            else:
+                some += [some[-1]] * (length - len(some))
+                given = dict(zip(names, some, strict=True))
+            yield from statement.rows(connection, given)
 
-    def _of_length(self, length: int) -> tuple[Select[Any], tuple[str, ...]]:
-        made = self._made.get(length)
-        if made is None:
-            names = tuple(f"v{index}" for index in range(length))
-            made = self._query.where(self._column.in_(_parameters(names, self._column))), names
-            self._made[length] = made
+    def _make(self, length: int) -> tuple[Statement, Sequence[str]]:
+        """The statement for a list of that length, and its parameters; 0 stands for a list that is one value."""
+        kind = self._column.type
+        names = [f"v{index}" for index in range(length)]
+        fits = (
+            self._column.in_([bindparam(name, type_=kind) for name in names])
+            if length
+            else self._column == any_(bindparam(_LIST, type_=ARRAY(kind)))
+        )
+        made = self._made[length] = (Statement(self._query.where(fits)), names)
         return made
-
-
-def _parameters(names: Sequence[str], column: ColumnElement[Any]) -> list[BindParameter[Any]]:
-    return [bindparam(name, type_=column.type) for name in names]

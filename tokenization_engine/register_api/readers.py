@@ -21,7 +21,6 @@ from multiprocessing.process import BaseProcess
 
 from sqlalchemy.orm import Session
 
-from chain.database import open_schema
 from chain.errors import ChainError
 from tokenization_engine.errors import EngineError, ListsBusy
 from tokenization_engine.register.listing.pages import Listings, LooksLong
@@ -175,7 +174,7 @@ def _begin(url: str) -> None:
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _Here.register, _Here.listings = Register(open_schema(url)), Listings()
+    _Here.register, _Here.listings = Register.open_to_read(url), Listings()
 
 
 def _end_with(parent: BaseProcess) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ def writing(postgres_url: str) -> Iterator[Session]:
     register.close()
 
 
-def more(row: Mapping[str, Any], start: int, count: int) -> list[dict[str, Any]]:
+def more(row: dict[str, Any], start: int, count: int) -> list[dict[str, Any]]:
     return [{**row, "id": new_id(), "local_name": f"issuance {number}"} for number in range(start, start + count)]
 
 
@@ -37,7 +37,7 @@ def known_rows(session: Session) -> int:
 
 
 def test_postgres_knows_of_names_before_the_commit(writing: Session) -> None:
-    row = writing.execute(select(ISSUANCES)).mappings().one()
+    row = dict(writing.execute(select(ISSUANCES)).mappings().one())
     for start in range(0, 8_000, 2_000):
         insert_rows(writing, ISSUANCES, more(row, start, 2_000))
     step = str(writing.scalar(text("EXPLAIN SELECT id FROM issuances WHERE local_name = 'issuance 7'")))
@@ -45,7 +45,7 @@ def test_postgres_knows_of_names_before_the_commit(writing: Session) -> None:
 
 
 def test_a_table_is_looked_at_again_only_when_it_grew_many_times_over(writing: Session) -> None:
-    row = writing.execute(select(ISSUANCES)).mappings().one()
+    row = dict(writing.execute(select(ISSUANCES)).mappings().one())
     insert_rows(writing, ISSUANCES, more(row, 0, 998))
     assert known_rows(writing) <= 0
     insert_rows(writing, ISSUANCES, more(row, 1_000, 2))

@@ -152,10 +152,8 @@ def test_many_changes_leave_the_entries_that_they_leave_one_by_one(
         since = len(changes(session))
     filled.engine.dispose()
     other = Register.open(databases.copy(filled.engine.url.render_as_string(hide_password=False)))
-    with (
-        other.writing("head clerk", comment="as decided (staged by clerk)") as session,
-        Trail.of(session).doing("commit"),
-    ):
+    commented = "as decided (staged by clerk)"
+    with other.writing("head clerk", comment=commented) as session, Trail.of(session).doing("commit"):
         edits = Edits(session)
         for row in rows:
             found = session.get(Unit, row["warehouseUnitId"])

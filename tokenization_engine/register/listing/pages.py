@@ -17,7 +17,6 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from pyroaring import BitMap
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chain.time_limit import limited
@@ -52,7 +51,7 @@ from tokenization_engine.register.listing.words import (
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.search.counts import COUNT_TERMS, by_count
 from tokenization_engine.register.search.find import MAX_PAGE, Search, cut, has, unit_numbers, values_of
-from tokenization_engine.register.search.model import SearchState
+from tokenization_engine.register.search.kept import State, state_of
 from tokenization_engine.register.search.read import numbers_of_projects, read_sets
 from tokenization_engine.register.search.terms import Facet
 
@@ -82,15 +81,6 @@ class Page(Generic[RowT]):
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What the index stands at: another one as soon as any record changed, or was numbered anew."""
-
-    last_entry: int
-    last_unit: int
-    last_project: int
-
-
 class Listings:
     """Answers for pages; keeps what took long to find, bounded. Several threads may ask at a time."""
 
@@ -98,9 +88,9 @@ class Listings:
         """Know nothing yet; looking at every record may take so many seconds."""
         self._seconds = seconds
         self._lock = Lock()
-        self._sets: OrderedDict[Hashable, tuple[_State, Any]] = OrderedDict()
-        self._orders: OrderedDict[Hashable, tuple[_State, Any]] = OrderedDict()
-        self._refused: OrderedDict[Hashable, tuple[_State, float]] = OrderedDict()
+        self._sets: OrderedDict[Hashable, tuple[State, Any]] = OrderedDict()
+        self._orders: OrderedDict[Hashable, tuple[State, Any]] = OrderedDict()
+        self._refused: OrderedDict[Hashable, tuple[State, float]] = OrderedDict()
 
     def units(
         self, session: Session, wanted: UnitsWanted, *, offset: int, limit: int, may_look_long: bool = True
@@ -133,7 +123,7 @@ class Listings:
         asking = _Asking(self, session, Unit, may_look_long=True)
         return asking.page(found, Order(name=BY_SERIAL), offset, limit)
 
-    def held(self, key: Hashable) -> tuple[_State, Any] | None:
+    def held(self, key: Hashable) -> tuple[State, Any] | None:
         """What is kept under the key, and for which state."""
         with self._lock:
             for kept in (self._sets, self._orders):
@@ -142,7 +132,7 @@ class Listings:
                     return kept[key]
         return None
 
-    def keep(self, key: Hashable, state: _State, value: object) -> None:
+    def keep(self, key: Hashable, state: State, value: object) -> None:
         """Keep it in the place of what was not asked for the longest."""
         is_set = isinstance(value, BitMap)
         kept, most = (self._sets, MAX_SETS) if is_set else (self._orders, MAX_ORDERS)
@@ -152,7 +142,7 @@ class Listings:
             while len(kept) > most:
                 kept.popitem(last=False)
 
-    def refuse(self, key: Hashable, state: _State) -> None:
+    def refuse(self, key: Hashable, state: State) -> None:
         """Note that this took too long, so that who asks again and again keeps nothing busy."""
         with self._lock:
             self._refused[key] = (state, time.monotonic() + REFUSED_SECONDS)
@@ -160,7 +150,7 @@ class Listings:
             while len(self._refused) > MAX_SETS:
                 self._refused.popitem(last=False)
 
-    def was_refused(self, key: Hashable, state: _State) -> bool:
+    def was_refused(self, key: Hashable, state: State) -> bool:
         """Whether this took too long a while ago, and the register is as it was then."""
         with self._lock:
             at, end = self._refused.get(key, (None, 0.0))
@@ -180,7 +170,6 @@ class _Asking:
         self._session = session
         self._kind: Kind = kind
         self._may_look_long = may_look_long
-        self._state: _State | None = None
 
     def fitting(self, found: BitMap, others: Sequence[Where]) -> BitMap:
         """Those of the found that fit the other conditions as well."""
@@ -222,7 +211,7 @@ class _Asking:
 
     def _serial_order(self) -> SerialOrder:
         held = self._listings.held((Unit, BY_SERIAL))
-        state = self._now()
+        state = state_of(self._session)
         if held is not None and held[0] != state:
             order = brought_along(self._session, held[1], since=held[0].last_entry)
             if order is not None:
@@ -239,7 +228,7 @@ class _Asking:
         """What is kept under the key for the present state; else found now: by a look at every record, or `is_quick`,
         by one at sets alone.
         """
-        state = self._now()
+        state = state_of(self._session)
         held = self._listings.held((self._kind, key))
         if held is not None and held[0] == state:
             value: T = held[1]
@@ -257,12 +246,6 @@ class _Asking:
             raise
         self._listings.keep((self._kind, key), state, value)
         return value
-
-    def _now(self) -> _State:
-        if self._state is None:
-            columns = (SearchState.last_entry, SearchState.last_unit, SearchState.last_project)
-            self._state = _State(*self._session.connection().execute(select(*columns)).one())
-        return self._state
 
 
 def _too_long(seconds: float) -> ListTooLong:

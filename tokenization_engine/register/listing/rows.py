@@ -174,13 +174,12 @@ class ProjectRow:
 def read_units(session: Session, numbers: Sequence[int]) -> list[UnitRow]:
     """The units of these numbers of the search index, in the order of the numbers given."""
     connection = session.connection()
-    rows = {row[0]: row[1:] for row in map(tuple, _UNITS.rows(connection, numbers))}
+    rows = {row[0]: row[1:] for row in _UNITS.rows(connection, numbers)}
     issuances = _issuances(connection, {values[_ISSUANCE_ID] for values in rows.values()})
     found = {number: UnitRow(values, issuances[values[_ISSUANCE_ID]]) for number, values in rows.items()}
     by_id = {unit.values[0]: unit for unit in found.values()}
     for row in _LABELS.rows(connection, by_id):
-        values = tuple(row)
-        by_id[values[1]].labels.append(LabelRow(values[0], values[2:]))
+        by_id[row[1]].labels.append(LabelRow(row[0], row[2:]))
     for unit in by_id.values():
         if len(unit.labels) > 1:
             unit.labels.sort(key=_label_id)
@@ -188,8 +187,8 @@ def read_units(session: Session, numbers: Sequence[int]) -> list[UnitRow]:
 
 
 def _issuances(connection: Connection, ids: Iterable[str]) -> dict[str, IssuanceRow]:
-    rows = map(tuple, _ISSUANCES.rows(connection, ids))
-    return {row[0]: IssuanceRow(row[: ISSUANCES.width], *row[ISSUANCES.width :]) for row in rows}
+    width = ISSUANCES.width
+    return {row[0]: IssuanceRow(row[:width], *row[width:]) for row in _ISSUANCES.rows(connection, ids)}
 
 
 def read_projects(session: Session, numbers: Sequence[int]) -> list[ProjectRow]:
@@ -198,13 +197,11 @@ def read_projects(session: Session, numbers: Sequence[int]) -> list[ProjectRow]:
     found: dict[int, ProjectRow] = {}
     by_id: dict[str, ProjectRow] = {}
     for row in _PROJECTS.rows(connection, numbers):
-        values = tuple(row)
-        found[values[0]] = by_id[values[1]] = ProjectRow(values[1:], {name: [] for name in PARTS})
+        found[row[0]] = by_id[row[1]] = ProjectRow(row[1:], {name: [] for name in PARTS})
     for name, select_parts in _PARTS.items():
         rows: defaultdict[str, list[Values]] = defaultdict(list)
         for row in select_parts.rows(connection, by_id):
-            values = tuple(row)
-            rows[values[0]].append(values[1:])
+            rows[row[0]].append(row[1:])
         for project_id, parts in rows.items():
             by_id[project_id].parts[name].extend(sorted(parts, key=_first))
     return [found[one] for one in numbers if one in found]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from pyroaring import BitMap
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 from tokenization_engine.register.listing.comparing import condition
 from tokenization_engine.register.listing.words import Where, column_of, values_of
 from tokenization_engine.register.model import Project, Unit, table_of
+from tokenization_engine.register.search.bits import in_parts
 from tokenization_engine.register.search.model import SearchProject, SearchUnit
 from tokenization_engine.register.value_lists import ListedSelect
 
@@ -32,7 +34,8 @@ def fitting(session: Session, kind: Kind, where: Where, *, among: BitMap | None 
     fits = condition(column_of(kind, where.name).expression, where.op, values_of(kind, where))
     query = select(number).select_from(joined).where(fits)
     if among is not None:
-        return BitMap([row[0] for row in ListedSelect(query, number).rows(session.connection(), among)])
+        few = [session.scalars(query.where(number.in_(some))) for some in in_parts(among)]
+        return BitMap(chain.from_iterable(few))
     found = BitMap()
     for rows in _streamed(session, query):
         found |= BitMap([row[0] for row in rows])
@@ -50,7 +53,7 @@ def in_order(session: Session, kind: Kind, columns: tuple[str, ...]) -> Iterator
 
 def sorted_few(session: Session, kind: Kind, columns: tuple[str, ...], numbers: BitMap) -> list[int]:
     """These few numbers in the same order."""
-    rows = [tuple(row) for row in _keys(kind, columns).rows(session.connection(), numbers)]
+    rows = list(_keys(kind, columns).rows(session.connection(), numbers))
     rows.sort(key=lambda row: (*((value is not None, value) for value in row[1:]), row[0]))
     return [row[0] for row in rows]
 

@@ -132,9 +132,9 @@ def unit_numbers(session: Session, wanted: Search) -> BitMap:
     if text:
         named = numbers_of_units(session, _named(session, text))
         if named:
-            found |= _numbers(session, wanted.conditions, None, every=EVERY) & named
+            found = found | (_numbers(session, wanted.conditions, None, every=EVERY) & named)
     if wanted.asset_ids:
-        found &= numbers_of_tokens(session, wanted.asset_ids)
+        found = found & numbers_of_tokens(session, wanted.asset_ids)
     return found
 
 
@@ -146,7 +146,7 @@ def project_numbers(session: Session, wanted: Search) -> BitMap:
     found = _numbers(session, wanted.conditions, _Text.read(text, [(Words.PROJECT, prefix)]), every=EVERY_PROJECT)
     if text:
         itself = Has(facets=(Facet.PROJECT,), values=(text.lower(),))
-        found |= _numbers(session, (*wanted.conditions, itself), None, every=EVERY_PROJECT)
+        found = found | _numbers(session, (*wanted.conditions, itself), None, every=EVERY_PROJECT)
     return found
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyroaring import BitMap
-from sqlalchemy import ColumnElement, Select, bindparam, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
+from chain.driver import Statement
 from puzzles.units import AssetId
 from tokenization_engine.register.model import Unit, table_of
+from tokenization_engine.register.search.kept import KeptSets
 from tokenization_engine.register.search.model import SearchBitmap, SearchProject, SearchUnit
 from tokenization_engine.register.value_lists import ListedSelect
 
@@ -33,7 +36,7 @@ class Sets(Mapping[bytes, BitMap]):
         return term in self._sets
 
     def __iter__(self) -> Iterator[bytes]:
-        """The terms that somebody has."""
+        """The terms that were asked for, of those that nobody has some."""
         return iter(self._sets)
 
     def __len__(self) -> int:
@@ -42,22 +45,30 @@ class Sets(Mapping[bytes, BitMap]):
 
 
 def read_sets(session: Session, terms: Iterable[bytes]) -> Sets:
-    """The numbers under each of the terms, in one question."""
-    found: dict[bytes, BitMap] = {}
-    for term, bits in _SETS.rows(session.connection(), dict.fromkeys(terms)):
-        _add(found, term, bits)
-    return Sets(found)
+    """The numbers under each of the terms, in one question at most."""
+    asked, kept = list(dict.fromkeys(terms)), KeptSets.of(session)
+    if kept is not None:
+        return Sets(kept.sets(session, asked, _sets_of))
+    return Sets({term: bits for term, (bits, _) in _sets_of(session, asked).items()})
+
+
+def _sets_of(session: Session, terms: Sequence[bytes]) -> Mapping[bytes, tuple[BitMap, int]]:
+    """The sets from their rows, each with its bytes there."""
+    chunks: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for term, bits in _SETS.rows(session.connection(), terms):
+        chunks[term].append(bits)
+    return {term: (BitMap.union(*map(BitMap.deserialize, rows)), sum(map(len, rows))) for term, rows in chunks.items()}
 
 
 def sets_from(session: Session, start: bytes, *, end: bytes | None = None) -> Iterator[tuple[bytes, BitMap]]:
     """Every term that begins with `start`, or stands between both, in order, with its numbers, one at a time."""
     between = {"start": start, "end": start + b"\xff" if end is None else end}
     held, numbers = b"", BitMap()
-    for term, bits in map(tuple, session.connection().execute(_SETS_FROM, between)):
+    for term, bits in _SETS_FROM.rows(session.connection(), between):
         if term != held and numbers:
             yield held, numbers
             numbers = BitMap()
-        held, read = bytes(term), BitMap.deserialize(bytes(bits))
+        held, read = term, BitMap.deserialize(bits)
         numbers = numbers | read if numbers else read
     if numbers:
         yield held, numbers
@@ -102,22 +113,14 @@ def _numbers(session: Session, query: ListedSelect, values: Iterable[Any]) -> Bi
     return BitMap([row[0] for row in query.rows(session.connection(), dict.fromkeys(values))])
 
 
-def _add(found: dict[bytes, BitMap], term: bytes, bits: bytes) -> None:
-    term, read = bytes(term), BitMap.deserialize(bytes(bits))
-    if term in found:
-        found[term] |= read
-    else:
-        found[term] = read
-
-
 def _units_by(name: str) -> ListedSelect:
     unit = table_of(Unit)
     joined = _UNIT.join(unit, unit.c.id == _UNIT.c.unit_id)
     return ListedSelect(select(_UNIT.c.number).select_from(joined), unit.c[name])
 
 
-def _from(column: ColumnElement[bytes]) -> Select[Any]:
-    return (
+def _from(column: ColumnElement[bytes]) -> Statement:
+    return Statement(
         select(_BITMAP.c.term, _BITMAP.c.bits)
         .where(column >= bindparam("start"), column < bindparam("end"))
         .order_by(_BITMAP.c.term, _BITMAP.c.chunk)

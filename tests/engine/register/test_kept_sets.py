@@ -1,0 +1,117 @@
+"""Sets kept in memory answer as their rows would: nobody's change of the register is missed, nor seen too early."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+import pytest
+from pyroaring import BitMap
+from sqlalchemy.orm import Session
+
+from tests.engine.databases import DATABASES, Databases
+from tests.engine.register.samples import document, imported, project, unit
+from tokenization_engine.register.imports import import_bytes
+from tokenization_engine.register.listing.comparing import Op
+from tokenization_engine.register.search.find import Counted, Search, has, unit_numbers
+from tokenization_engine.register.search.kept import KeptSets, State, state_of
+from tokenization_engine.register.search.read import read_sets
+from tokenization_engine.register.search.terms import EVERY, Facet, facet_term
+from tokenization_engine.register.store import Register
+
+ALL = Search()
+
+
+@pytest.fixture(params=DATABASES)
+def both(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
+    """A register of a unit in either database."""
+    url = databases.register(request.param)
+    opened = Register.open(url)
+    with opened.writing("admin") as session:
+        imported(session, unit(1, 10))
+    yield opened
+    opened.close()
+    databases.drop(url)
+
+
+def add(register: Register, number: int) -> None:
+    with register.writing("admin") as session:
+        import_bytes(session, document(unit(number, number), projects=[]), "more.json")
+
+
+def test_what_another_program_adds_is_found(both: Register) -> None:
+    other = Register.open_to_read(both.engine.url.render_as_string(hide_password=False))
+    for count in range(1, 4):
+        for register in (both, other):
+            with register.reading() as session:
+                assert len(unit_numbers(session, ALL)) == count
+        add(both, 100 + count)
+    other.close()
+
+
+def test_reader_of_an_older_moment_leaves_nothing_to_the_next(both: Register) -> None:
+    status = Search(conditions=(has(Facet.UNIT_STATUS, "Held"),))
+    with both.reading() as old:
+        assert len(unit_numbers(old, ALL)) == 1
+        add(both, 101)
+        with both.reading() as new:
+            assert len(unit_numbers(new, ALL)) == 2
+        assert len(unit_numbers(old, status)) == 1
+        assert len(unit_numbers(old, ALL)) == 1
+    with both.reading() as new:
+        assert len(unit_numbers(new, status)) == 2
+
+
+def test_writer_sees_what_it_has_written_so_far(both: Register) -> None:
+    with both.reading() as session:
+        assert len(unit_numbers(session, ALL)) == 1
+    with both.writing("admin") as session:
+        for count in range(2, 5):
+            import_bytes(session, document(unit(100 + count, 100 + count), projects=[]), "more.json")
+            assert len(unit_numbers(session, ALL)) == count
+            assert state_of(session).last_unit == count - 1
+
+
+def test_no_question_changes_a_kept_set(both: Register) -> None:
+    with both.writing("admin") as session:
+        more = project(
+            localName="other", projectId="2", projectName="Wind", projectLocations=[], issuances=[], labels=[]
+        )
+        import_bytes(session, document(unit(11, 30, unitOwner="Ann"), unit(31, 31), projects=[more]), "more.json")
+    texts = (None, "ann", "hydropower", "BT-CDM2746-2021-12")
+    conditions = (
+        (),
+        (has(Facet.UNIT_STATUS, "Held"),),
+        (has(Facet.UNIT_STATUS, "Retired", is_not=True),),
+        (Counted(op=Op.LT, values=(2**63,)),),
+        (Counted(op=Op.GTE, values=(0,)), has(Facet.VINTAGE_YEAR, 2021)),
+    )
+    terms = [EVERY, facet_term(Facet.UNIT_STATUS, "Held"), facet_term(Facet.VINTAGE_YEAR, "2021")]
+    with both.reading() as session:
+        before = {term: bits.copy() for term, bits in read_sets(session, terms).items()}
+        for text, some, tokens in product(texts, conditions, ((), (bytes(32),))):
+            unit_numbers(session, Search(text=text, conditions=some, asset_ids=tokens))  # type: ignore[arg-type]
+    with both.reading() as session:
+        assert dict(read_sets(session, terms)) == before
+
+
+def test_sets_are_read_once_and_kept_within_bounds(both: Register) -> None:
+    asked: list[list[bytes]] = []
+
+    def read(_session: Session, terms: Sequence[bytes]) -> Mapping[bytes, tuple[BitMap, int]]:
+        asked.append(list(terms))
+        return {term: (BitMap(term), 1000) for term in terms if term != b"nobody"}
+
+    kept = KeptSets(most_bytes=2500)
+    with both.reading() as session:
+        assert kept.sets(session, [b"a", b"nobody"], read) == {b"a": BitMap(b"a"), b"nobody": BitMap()}
+        kept.sets(session, [b"nobody", b"a", b"b"], read)
+        kept.sets(session, [b"a"], read)
+        kept.sets(session, [b"c"], read)
+        kept.sets(session, [b"a", b"c"], read)
+        kept.sets(session, [b"b"], read)
+    assert asked == [[b"a", b"nobody"], [b"b"], [b"c"], [b"b"]]
+
+
+def test_states_follow_each_other() -> None:
+    assert State(1, 9, 9) < State(2, 1, 1)

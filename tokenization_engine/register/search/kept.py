@@ -1,0 +1,110 @@
+"""Sets of the search index that stay in memory while the register is as it was when they were read.
+
+Most questions begin with the same large sets: every unit, the units of a country, those that are held. Making them
+from their rows takes longer than all that is done with them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+from pyroaring import BitMap
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chain.driver import Statement
+from tokenization_engine.register.search.model import SearchState
+
+MOST_BYTES = 32 * 2**20
+"""Of all the sets kept, as they are in their rows."""
+
+_INFO_KEY: Final = "kept_sets"
+_STATE_KEY: Final = "search_state"
+_LEAST_BYTES = 200
+"""What a set takes, however few numbers it has."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class State:
+    """What the index stands at: another, and a higher one, as soon as any record changed or was numbered anew."""
+
+    last_entry: int
+    last_unit: int
+    last_project: int
+
+
+_READ_STATE = Statement(select(SearchState.last_entry, SearchState.last_unit, SearchState.last_project))
+Read = Callable[[Session, Sequence[bytes]], Mapping[bytes, tuple[BitMap, int]]]
+"""Reads sets from their rows: each with its bytes there; terms that nobody has are left out."""
+
+
+def state_of(session: Session) -> State:
+    """What the index stands at in this session: asked once in one that only reads."""
+    known = session.info.get(_STATE_KEY)
+    if not isinstance(known, State):
+        known = State(*_READ_STATE.rows(session.connection(), {})[0])
+        if KeptSets.of(session) is not None:
+            session.info[_STATE_KEY] = known
+    return known
+
+
+class KeptSets:
+    """The sets kept for one register, of the newest state that anybody read; several threads may ask at a time."""
+
+    def __init__(self, *, most_bytes: int = MOST_BYTES) -> None:
+        """Keep none yet."""
+        self._most_bytes = most_bytes
+        self._lock = Lock()
+        self._state: State | None = None
+        self._sets: OrderedDict[bytes, tuple[BitMap, int]] = OrderedDict()
+        self._bytes = 0
+
+    @staticmethod
+    def of(session: Session) -> KeptSets | None:
+        """Those that the session reads from; None for one that may be changing the sets."""
+        kept = session.info.get(_INFO_KEY)
+        return kept if isinstance(kept, KeptSets) else None
+
+    def serve(self, session: Session) -> None:
+        """Let the session, which only reads, have its sets from here."""
+        session.info[_INFO_KEY] = self
+
+    def sets(self, session: Session, terms: Sequence[bytes], read: Read) -> dict[bytes, BitMap]:
+        """The sets of the terms, from here or read now; who takes one out changes it nowhere but in a copy."""
+        state = state_of(session)
+        found = self._held(state, terms)
+        missing = [term for term in terms if term not in found]
+        if missing:
+            new = read(session, missing)
+            sets = {term: new.get(term, (BitMap(), 0)) for term in missing}
+            self._keep(state, sets)
+            found |= {term: bits for term, (bits, _) in sets.items()}
+        return found
+
+    def _held(self, state: State, terms: Sequence[bytes]) -> dict[bytes, BitMap]:
+        found: dict[bytes, BitMap] = {}
+        with self._lock:
+            if self._state == state:
+                for term in terms:
+                    if term in self._sets:
+                        self._sets.move_to_end(term)
+                        found[term] = self._sets[term][0]
+        return found
+
+    def _keep(self, state: State, sets: Mapping[bytes, tuple[BitMap, int]]) -> None:
+        with self._lock:
+            if self._state != state:
+                if self._state is not None and state < self._state:
+                    return
+                self._state, self._bytes = state, 0
+                self._sets.clear()
+            for term, (bits, size) in sets.items():
+                if term not in self._sets:
+                    self._sets[term] = (bits, max(size, _LEAST_BYTES))
+                    self._bytes += max(size, _LEAST_BYTES)
+            while self._bytes > self._most_bytes:
+                self._bytes -= self._sets.popitem(last=False)[1][1]
