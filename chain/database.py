@@ -1,8 +1,8 @@
 """The floor on which every program keeps its rows: one way to open a database, write to it, and store our
 words.
 
-SQLite needs no set-up; PostgreSQL serves by URL. No statement here or above may be of one dialect only, but
-for the pragmas and the lock below. Writing goes through `writing`, which holds off every other writer from
+How a connection is set up is in `connections.py`. No statement here or above may be of one dialect only, but
+for those there and the lock below. Writing goes through `writing`, which holds off every other writer from
 its first statement (SQLite), so that what a writer has checked is still true when it commits; on PostgreSQL
 the writer takes a row of its own that stands for the same lock (see `tokenization_engine.register.store`).
 A server that goes away while a transaction ends leaves open whether it was written: that is an error of its own.
@@ -15,6 +15,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,34 +29,24 @@ from sqlalchemy import (
     LargeBinary,
     String,
     column,
-    create_engine,
-    event,
     inspect,
-    make_url,
     select,
     table,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
+from chain.connections import file_of, name_of, new_engine
 from chain.errors import ChainError, OutcomeUnknown, RequestError, StoreBusy, StoreUnreadable
-
-BUSY_TIMEOUT_SECONDS = 30
-"""How long a writer waits for another one before it gives up."""
-
-WRITER_CACHE_KIB = 64 * 1024
-"""Most of a SQLite file that a writer keeps in memory: indexes of random ids are touched all over by every new row."""
-
-_MAPPED_BYTES = 2**31
-"""Of a SQLite file in a process that only reads it: about the most that SQLite maps."""
 
 MIGRATION_LOCK = 0x0CA2B01
 """PostgreSQL's advisory lock while a schema is brought up to date: two programs may start at once."""
-
-CONNECT_TIMEOUT_SECONDS = 10
-"""How long a database server is waited for, unless its URL says otherwise (`connect_timeout`)."""
 
 _BUSY_CODES = frozenset({"40001", "40P01", "55P03"})
 """PostgreSQL's words for: two writers crossed, a deadlock, a lock not given in time."""
@@ -67,10 +58,6 @@ _MAY_NOT = frozenset({"42501", "25006"})
 _THERE_ALREADY = "42P07"
 """A table of that name is there."""
 
-_SECRET_OPTIONS = ("password", "sslpassword")
-"""Options of PostgreSQL that stand in a URL's query and are nobody's business."""
-
-_EXPECTED_URL = "expected one like sqlite:///register.sqlite or postgresql://user@host/name"
 _SCRIPT_NAME = re.compile(r"v([0-9]{4})_\w+\.py", re.ASCII)
 _SERIAL_DIGITS = 20
 _MAX_UINT64 = 2**64 - 1
@@ -139,7 +126,7 @@ def open_database(url: str, migrations: str, *, is_made: bool = True) -> Engine:
     its own, so that several may share one PostgreSQL database. With `is_made`
     false a SQLite file must be there already.
     """
-    engine = _create_engine(url)
+    engine = new_engine(url)
     file = file_of(engine.url)
     if not is_made and file is not None and not file.exists():
         engine.dispose()
@@ -159,10 +146,7 @@ def open_to_read(url: str) -> Engine:
     A SQLite file is mapped into the process, which saves a fifth of a page's work. What a broken disk would say to the
     reader as an error then ends the process, so it must be one whose end harms nobody.
     """
-    engine = _create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}"))
-    return engine
+    return new_engine(url, is_mapped=True)
 
 
 @contextmanager
@@ -171,7 +155,7 @@ def built_database(url: str) -> Iterator[Connection]:
 
     Raises StoreUnreadable or StoreBusy; no other program changes a schema meanwhile.
     """
-    engine = _create_engine(url)
+    engine = new_engine(url)
     try:
         with building(engine) as connection:
             yield connection
@@ -195,22 +179,6 @@ def building(engine: Engine) -> Iterator[Connection]:
             transaction.rollback()
             raise
         _end(transaction.commit, engine.url)
-
-
-def password_of(url: str) -> str | None:
-    """The password in a database's URL, so that it can be kept out of the log; None without one."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        return None
-    password = parsed.password or parsed.query.get("password")
-    return None if password is None else str(password)
-
-
-def name_of(url: URL) -> str:
-    """The URL as it is shown to people: without its passwords, wherever they stand in it."""
-    hidden = {name: "***" for name in _SECRET_OPTIONS if name in url.query}
-    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -264,11 +232,10 @@ def _end(commit: Callable[[], None], url: URL) -> None:
 @contextmanager
 def errors_in_words(url: URL) -> Iterator[None]:
     """Turn what the database says when it cannot serve into one sentence; our own errors pass."""
-    name = name_of(url)
     try:
         yield
     except DBAPIError as error:
-        told = _told(name, error)
+        told = _told(name_of(url), error)
         if told is None:
             raise
         raise told from error
@@ -327,13 +294,6 @@ def _reason(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split())
 
 
-def file_of(url: URL) -> Path | None:
-    """The file of a SQLite database; None for one in memory, for SQLite's own URIs and for every other database."""
-    name = url.database
-    is_file = url.get_backend_name() == "sqlite" and name and name != ":memory:" and not name.startswith("file:")
-    return Path(name) if is_file and name else None
-
-
 def _make_private(file: Path) -> None:
     """Make the file, if it is not there, for its owner alone: SQLite would let every user of the machine read it.
 
@@ -343,84 +303,7 @@ def _make_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def read_url(url: str) -> URL:
-    """The database URL with its driver named; raises StoreUnreadable for what is none, or of no database we know."""
-    expected = _EXPECTED_URL
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):  # whose text may hold the password
-        raise StoreUnreadable(f"the database URL does not read: {expected}") from None
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StoreUnreadable(f"{parsed.get_backend_name()!r} is no database we know: {expected}")
-    if parsed.get_backend_name() == "postgresql" and parsed.drivername != "postgresql+psycopg":
-        raise StoreUnreadable(f"the database URL names no driver we know: {expected}")
-    return parsed
-
-
-def _create_engine(url: str) -> Engine:
-    parsed = read_url(url)
-    try:
-        engine = create_engine(parsed, **_pool(parsed))
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise StoreUnreadable(f"the database URL names no driver we know: {_EXPECTED_URL}") from error
-    except ModuleNotFoundError as error:
-        raise StoreUnreadable(
-            f"the driver {error.name} for {parsed.get_backend_name()} is not installed: "
-            "pip install 'carbon-registry-on-chia[postgres]'"
-        ) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _on_sqlite_connect)
-        event.listen(engine, "begin", _on_sqlite_begin)
-    else:
-        event.listen(engine, "connect", _on_postgres_connect)
-        event.listen(engine, "begin", _on_postgres_begin)
-    return engine
-
-
-def _pool(url: URL) -> dict[str, Any]:
-    """How connections are kept: on a server each is asked for a sign of life first, and is a new one after an hour."""
-    if url.get_backend_name() == "sqlite":
-        return {}
-    given = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
-    return {"pool_pre_ping": True, "pool_recycle": 3600, "connect_args": given}
-
-
-def _on_postgres_connect(connection: Any, _record: object) -> None:
-    """Rows are looked up by the hundred, in memory or on a disk without a needle: taken for slow, such a look is
-    planned as a reading of the whole table.
-    """
-    connection.execute(f"SET lock_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}; SET random_page_cost = 1.1")
-    connection.commit()
-
-
-def _on_postgres_begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("patience") is not None:
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_patience_of(connection)}")
-
-
-def _patience_of(connection: Connection) -> int:
-    """Milliseconds for which another writer is waited for in this transaction."""
-    patience = connection.get_execution_options().get("patience")
-    return int((BUSY_TIMEOUT_SECONDS if patience is None else patience) * 1000)
-
-
-def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself: `_on_sqlite_begin` does
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _on_sqlite_begin(connection: Connection) -> None:
-    is_writer = connection.get_execution_options().get("is_writer", False)
-    if is_writer:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_patience_of(connection)}")
-        connection.exec_driver_sql(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
-
-
+@lru_cache(maxsize=4)
 def _read_engine(engine: Engine) -> Engine:
     if engine.dialect.name == "sqlite":
         return engine

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from chain.database import name_of
+from chain.connections import name_of
 from chain.errors import StoreTooNew
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from chain.alone import alone_in
-from chain.database import password_of
+from chain.connections import password_of
 from chain.door import token_for, watch_token_for
 from chain.fees import FeeSettings
 from chain.logs import Hidden, LogSettings, start_logs

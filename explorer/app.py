@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from chain.config import load_settings
-from chain.database import password_of
+from chain.connections import password_of
 from chain.door import make_home, token_for, watch_token_for
 from chain.logs import Hidden, LogSettings, start_logs
 from chain.metrics import Metrics

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from chain.alone import alone_in
 from chain.config import load_settings
-from chain.database import password_of
+from chain.connections import password_of
 from chain.door import token_for, watch_token_for
 from chain.fees import FeeSettings
 from chain.logs import Hidden, LogSettings, start_logs

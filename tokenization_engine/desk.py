@@ -12,7 +12,7 @@ from chia_rs import Coin
 from sqlalchemy import make_url, select, update
 from sqlalchemy.orm import Session
 
-from chain.database import name_of
+from chain.connections import name_of
 from chain.errors import AnswerCapped
 from chain.fees import FeeSettings, fee_for
 from chain.network import Network

@@ -16,7 +16,8 @@ from urllib.parse import quote
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from chain.database import file_of, name_of, newest_script, read_url
+from chain.connections import file_of, name_of, read_url
+from chain.database import newest_script
 from chain.doctor.findings import Found, failed, of_error, off_loop, ok, unknown, warning
 from chain.errors import StoreError
 

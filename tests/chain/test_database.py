@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Column, Engine, MetaData, String, Table, create_engine, insert, select, text
 from sqlalchemy.exc import StatementError
 
-from chain import database
+from chain import connections
 from chain.database import Hash32, Timestamp, Uint64, bring_up_to_date, newest_script, open_database, reading, writing
 from chain.errors import StoreBusy, StoreTooNew, StoreUnreadable
 
@@ -77,7 +77,7 @@ def test_every_sqlite_connection_holds_foreign_keys_and_writes_ahead(engine: Eng
         for connection in (one, two):
             assert connection.scalar(text("PRAGMA foreign_keys")) == 1
             assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
-            assert connection.scalar(text("PRAGMA busy_timeout")) == database.BUSY_TIMEOUT_SECONDS * 1000
+            assert connection.scalar(text("PRAGMA busy_timeout")) == connections.BUSY_TIMEOUT_SECONDS * 1000
 
 
 def test_writer_commits_all_or_nothing(engine: Engine) -> None:
@@ -93,7 +93,7 @@ def test_writer_commits_all_or_nothing(engine: Engine) -> None:
 def test_writer_holds_off_the_next_writer_from_its_first_read_on(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0)
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_SECONDS", 0)
     impatient = open_database(str(engine.url), MIGRATIONS)
     with writing(engine) as first:
         first.execute(select(SAMPLES)).all()
@@ -191,7 +191,7 @@ def test_password_in_the_url_is_never_shown() -> None:
 
 
 def test_locked_file_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0)
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_SECONDS", 0)
     path = tmp_path / "store.sqlite"
     holder = sqlite3.connect(path)
     holder.execute("BEGIN EXCLUSIVE")

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import JSON, Boolean, Engine, Integer, LargeBinary, MetaData, Table, create_engine, insert, select
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from chain.database import bring_up_to_date, open_database, read_url, version_table
+from chain.connections import read_url
+from chain.database import bring_up_to_date, open_database, version_table
 from climate_wallet import store as wallet
 from explorer import store as explorer
 from tests.postgres import PostgresServer

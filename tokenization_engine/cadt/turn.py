@@ -14,7 +14,7 @@ from chia.util.lock import Lockfile, LockfileError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from chain.database import file_of
+from chain.connections import file_of
 from tokenization_engine.cadt.metadata import reads_alike
 from tokenization_engine.errors import CadtDiffers, CadtDown
 from tokenization_engine.register.audit import canonical_json

@@ -36,7 +36,14 @@ from tokenization_engine.register_api.parameters import (
 )
 from tokenization_engine.register_api.readers import Reading
 from tokenization_engine.register_api.schemas import ANY_LIST, PROJECT, UNIT, page_of
-from tokenization_engine.register_api.shapes import home_uid, org_uid, part_shape, project_shape, unit_shape
+from tokenization_engine.register_api.shapes import (
+    home_uid,
+    org_uid,
+    part_shape,
+    project_shape,
+    unit_shape,
+    unit_shapes,
+)
 
 META = "meta_"
 MAX_WHOLE_LIST = 100_000
@@ -67,7 +74,7 @@ def _units(reading: Reading, query: UnitsQuery) -> object:
     page = reading.listings.units(
         reading.session, query.wanted(), offset=query.offset, limit=size, may_look_long=reading.may_look_long
     )
-    return _paged(query, [unit_shape(unit, org, query.columns) for unit in page.records], page.count)
+    return _paged(query, unit_shapes(page.records, org, query.columns), page.count)
 
 
 async def projects(api: Api, call: Call) -> object:

@@ -112,12 +112,14 @@ class Route:
 class Api:
     """The register as routes ask it."""
 
-    def __init__(self, service: EngineService, *, fees: FeeSettings) -> None:
-        """Answer from this service's register; `fees` bound what a job may pay."""
+    def __init__(self, service: EngineService, *, fees: FeeSettings, questions: tuple[str, ...] = ()) -> None:
+        """Answer from this service's register; `fees` bound what a job may pay. `questions` are the modules in which
+        the questions for lists stand.
+        """
         self.service = service
         self.fees = fees
         self.register = service.lookout.register.with_patience(PATIENCE_SECONDS)
-        self.readers = Readers(self.register, processes=service.lookout.settings.reader_processes)
+        self.readers = Readers(self.register, processes=service.lookout.settings.reader_processes, modules=questions)
         self.writing = asyncio.Lock()
         """Held by whoever writes, so that writers queue here and not in the database."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
@@ -38,7 +38,7 @@ ROUTES: tuple[Route, ...] = openapi.with_document(
 
 def register_routes(service: EngineService, settings: EngineSettings, *, fees: FeeSettings) -> tuple[Routes, Gate]:
     """What adds the routes to the daemon's application, and the gate that its door asks about keys."""
-    api = Api(service, fees=fees)
+    api = Api(service, fees=fees, questions=(cadt_reads.__name__, observer.__name__))
     gate = Gate(
         api,
         ROUTES,
@@ -54,13 +54,15 @@ def register_routes(service: EngineService, settings: EngineSettings, *, fees: F
                 app.router.add_route("HEAD", route.path, api.handler(route))
         app.middlewares.insert(0, answer_in_style(gate))
         app.middlewares.append(keep_problems())
-        app.on_cleanup.append(_closing(api))
+        app.cleanup_ctx.append(_opened(api))
 
     return add, gate
 
 
-def _closing(api: Api) -> Callable[[web.Application], Awaitable[None]]:
-    async def close(_: web.Application) -> None:
+def _opened(api: Api) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def opened(_: web.Application) -> AsyncIterator[None]:
+        api.readers.start()
+        yield
         await api.close()
 
-    return close
+    return opened

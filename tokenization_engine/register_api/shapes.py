@@ -6,18 +6,20 @@ tell, and are left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chain.driver import Statement
 from tokenization_engine.register.listing.rows import (
     ISSUANCES,
     LABELS,
     PARTS,
     PROJECTS,
     UNITS,
+    IssuanceRow,
     ProjectRow,
     RowsOf,
     UnitRow,
@@ -33,9 +35,8 @@ def org_uid(organization: Organization | None) -> str | None:
 
 def home_uid(session: Session) -> str | None:
     """The id of the organization at home, written so; None before there is one."""
-    home = table_of(Organization)
-    found = session.connection().execute(select(home.c.id).where(home.c.is_home)).scalar()
-    return None if found is None else str(found).replace("-", "")
+    found = _HOME.rows(session.connection(), {})
+    return str(found[0][0]).replace("-", "") if found else None
 
 
 def project_shape(project: ProjectRow, org: str | None, columns: Collection[str] = ()) -> dict[str, Any]:
@@ -58,6 +59,26 @@ def part_shape(rows: RowsOf, row: Values, project_id: str, org: str | None) -> d
 
 def unit_shape(unit: UnitRow, org: str | None, columns: Collection[str] = ()) -> dict[str, Any]:
     """The unit with its issuance and labels; only the columns named, if any is."""
+    return _unit_shape(unit, org, columns, _issuance_shape(unit.issuance, org))
+
+
+def unit_shapes(units: Iterable[UnitRow], org: str | None, columns: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The units so; those of one issuance share what is written of it."""
+    issuances: dict[str, dict[str, Any]] = {}
+    found: list[dict[str, Any]] = []
+    for unit in units:
+        issuance = issuances.get(unit.issuance_id)
+        if issuance is None:
+            issuance = issuances[unit.issuance_id] = _issuance_shape(unit.issuance, org)
+        found.append(_unit_shape(unit, org, columns, issuance))
+    return found
+
+
+def _issuance_shape(issuance: IssuanceRow, org: str | None) -> dict[str, Any]:
+    return part_shape(ISSUANCES, issuance.values, issuance.project_id, org)
+
+
+def _unit_shape(unit: UnitRow, org: str | None, columns: Collection[str], issuance: dict[str, Any]) -> dict[str, Any]:
     project_id = unit.issuance.project_id
     found = UNITS.published(unit.values)
     unit_id = unit.values[0]
@@ -65,7 +86,7 @@ def unit_shape(unit: UnitRow, org: str | None, columns: Collection[str] = ()) ->
     found["projectLocationId"] = unit.location_id
     found["serialNumberBlock"] = unit.serial_number_block
     found["orgUid"] = org
-    found["issuance"] = part_shape(ISSUANCES, unit.issuance.values, project_id, org)
+    found["issuance"] = issuance
     found["labels"] = labels = []
     for one in unit.labels:
         label = part_shape(LABELS, one.label, project_id, org)
@@ -79,3 +100,6 @@ def _only(found: dict[str, Any], columns: Collection[str], id_name: str) -> dict
         return found
     kept = {name: value for name, value in found.items() if name in columns}
     return kept or {id_name: found[id_name]}
+
+
+_HOME = Statement(select(table_of(Organization).c.id).where(table_of(Organization).c.is_home))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from chain.database import file_of
+from chain.connections import file_of
 from tests.engine.databases import Databases
 from tokenization_engine.cli import main
 from tokenization_engine.register.store import Register

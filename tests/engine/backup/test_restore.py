@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, select
 
-from chain.database import bring_up_to_date, built_database, read_url
+from chain.connections import read_url
+from chain.database import bring_up_to_date, built_database
 from tests.engine.backup.lived import Lines, column, forged, rows_in, rows_of, start_of
 from tests.engine.databases import DATABASES, Databases
 from tests.engine.register.samples import imported

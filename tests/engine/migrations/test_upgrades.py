@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, delete, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from chain.database import read_url, schema_of
+from chain.connections import read_url
+from chain.database import schema_of
 from chain.errors import StoreError
 from puzzles.units import Mojos
 from sim.local_chain import LocalChain
@@ -30,7 +31,10 @@ from tokenization_engine.desk import Desk
 from tokenization_engine.journal import State, jobs
 from tokenization_engine.register.chain_events import apply_retirement
 from tokenization_engine.register.imports import import_bytes
+from tokenization_engine.register.listing.rows import find_unit as find_row
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
+from tokenization_engine.register.search.model import SearchBitmap
+from tokenization_engine.register.search.terms import LABELLED
 from tokenization_engine.register.staging.desk import count_staged, drop
 from tokenization_engine.register.store import MIGRATIONS, Register
 from tokenization_engine.register.verify import verify
@@ -111,6 +115,20 @@ def test_register_of_an_older_version_keeps_its_rows_and_works_on(old: Callable[
         assert differences(register.engine, MIGRATIONS, JobRow.metadata) == []
         if register.engine.dialect.name == "postgresql":
             assert texts_of_a_language(register.engine) == []
+
+
+def test_index_made_before_it_knew_who_has_labels_is_made_anew(old: Callable[..., Engine]) -> None:
+    engine = old(REVISIONS[-1])
+    with opened(engine):
+        pass
+    migrate(engine, MIGRATIONS, "0009_overlaps_at_once", is_up=False)
+    with engine.begin() as connection:
+        gone = delete(SearchBitmap).where(SearchBitmap.term == LABELLED)
+        assert connection.execute(gone).rowcount == 1
+    with opened(engine) as register, register.reading() as session:
+        unit_row = find_row(session, UNIT["id"])
+        assert unit_row is not None
+        assert [one.label[0] for one in unit_row.labels] == [LABEL["id"]]
 
 
 @pytest.mark.parametrize("revision", SOME)

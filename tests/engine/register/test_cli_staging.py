@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import create_engine, text
 
-from chain.database import read_url
+from chain.connections import read_url
 from tests.engine.register.samples import SERIES, document, unit, without
 from tokenization_engine.cli import main
 from tokenization_engine.register.vocabulary import shipped

@@ -8,7 +8,7 @@ object (`whole`), or what CAD Trust's servers show (`published`); tests hold the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
@@ -29,8 +29,10 @@ from tokenization_engine.register.model import (
     Unit,
     table_of,
 )
+from tokenization_engine.register.search.kept import KeptSets
 from tokenization_engine.register.search.model import SearchProject, SearchUnit
-from tokenization_engine.register.search.read import numbers_of_projects, numbers_of_units
+from tokenization_engine.register.search.read import numbers_of_projects, numbers_of_units, read_sets
+from tokenization_engine.register.search.terms import LABELLED
 from tokenization_engine.register.value_lists import ListedSelect
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 
@@ -109,15 +111,18 @@ _FIRST = UNITS.place("first")
 _BLOCK_START, _BLOCK_END = UNITS.place("unit_block_start"), UNITS.place("unit_block_end")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LabelRow:
-    """A label on a unit: the id of their link, and the label's row."""
+    """A label on a unit: the id of their link, and the label's row.
+
+    Nobody changes this or the rows below; frozen ones would take four times as long to make, and a page has hundreds.
+    """
 
     link_id: str
     label: Values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IssuanceRow:
     """An issuance, and what a unit of it is shown with of its project."""
 
@@ -127,7 +132,7 @@ class IssuanceRow:
     methodology: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnitRow:
     """A unit with what a reader is shown of it: its row, its issuance, and its labels in the order of their ids."""
 
@@ -178,12 +183,20 @@ def read_units(session: Session, numbers: Sequence[int]) -> list[UnitRow]:
     issuances = _issuances(connection, {values[_ISSUANCE_ID] for values in rows.values()})
     found = {number: UnitRow(values, issuances[values[_ISSUANCE_ID]]) for number, values in rows.items()}
     by_id = {unit.values[0]: unit for unit in found.values()}
-    for row in _LABELS.rows(connection, by_id):
+    for row in _LABELS.rows(connection, _labelled(session, found)):
         by_id[row[1]].labels.append(LabelRow(row[0], row[2:]))
     for unit in by_id.values():
         if len(unit.labels) > 1:
             unit.labels.sort(key=_label_id)
     return [found[one] for one in numbers if one in found]
+
+
+def _labelled(session: Session, units: Mapping[int, UnitRow]) -> list[str]:
+    """The ids of those that have labels; of all in a session that writes, where the index is behind the records."""
+    if KeptSets.of(session) is None:
+        return [unit.values[0] for unit in units.values()]
+    labelled = read_sets(session, [LABELLED])[LABELLED]
+    return [unit.values[0] for number, unit in units.items() if number in labelled]
 
 
 def _issuances(connection: Connection, ids: Iterable[str]) -> dict[str, IssuanceRow]:

@@ -31,6 +31,8 @@ BEGINNINGS: Final = (2, 3, 4, 5, 6)
 
 EVERY: Final = b"every\x00"
 """The term that all have."""
+LABELLED: Final = b"labelled\x00"
+"""The term of the units that have a label."""
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -175,7 +177,7 @@ def project_terms(project: Mapping[str, Any], locations: Iterable[Mapping[str, A
 
 def label_terms(label: Mapping[str, Any]) -> frozenset[bytes]:
     """The terms that a label gives the units under it, from its row or image."""
-    terms = {facet_term(Facet.LABEL, label["label"]), facet_term(Facet.LABEL_TYPE, label["label_type"])}
+    terms = {LABELLED, facet_term(Facet.LABEL, label["label"]), facet_term(Facet.LABEL_TYPE, label["label_type"])}
     return frozenset(terms) | _of_texts(Words.LABEL, (label["label"], label["label_type"]))
 
 
