@@ -44,7 +44,7 @@ def run(console: Console, is_quick: bool) -> list[Target]:
         targets += _targets(name, filled[name], reads[name], asked[name])
     _show_imports(console, filled, size)
     whole = f"An answer is the exact count and a page of {PAGE} whole records as JSON. "
-    own = whole + "A reader is a process of its own"
+    own = whole + "A reader is a process of its own, warmed by one answer to each question"
     _show_reads(console, f"{READERS} readers, each asking without a pause", reads, own)
     _show_reads(console, f"The same, while {thousands(MORE.units)} units are imported", beside, own)
     door = f"A page of {PAGE} units or {PROJECTS_ON_PAGE} projects, in CADT's shape or the observer's. The door"

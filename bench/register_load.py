@@ -81,13 +81,17 @@ def fill_more(url: str, projects_there: int, more: Size) -> float:
 
 
 def read(url: str, size: Size, seed: int, seconds: float) -> Read:
-    """Ask one question after the other, without a pause, for so long; each answer is a page of whole records."""
+    """Ask one question after the other, without a pause, for so long; each answer is a page of whole records.
+
+    The first answer to each is not counted: it loads what the reader's process keeps for the next ones.
+    """
     register = Register.open_to_read(url)
     dice, done = random.Random(seed), Read()
     questions = questions_of(size)
     asked = {name: _asker(name, make) for name, make in questions.items()}
-    with register.reading() as session:  # the first answer of a process loads what the others share
-        _answer(session, Search(), 0)
+    for ask in asked.values():
+        with register.reading() as session:
+            ask(session, dice)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for name, ask in asked.items():

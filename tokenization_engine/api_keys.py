@@ -13,11 +13,11 @@ import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.orm import Session
 
+from chain.driver import Statement
 from tokenization_engine.errors import ApiKeyInvalid
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.fields import SHORT_TEXT
@@ -93,14 +93,31 @@ def make_key(session: Session, name: str, role: Role) -> tuple[ApiKey, str]:
     return _key(row), f"crk_{key_id}_{secret}"
 
 
-def find_key(session: Session, shown: str) -> ApiKey | None:
+def is_key(shown: str) -> bool:
+    """Whether a text reads as a key; ours or not."""
+    return _KEY.fullmatch(shown) is not None
+
+
+def find_key(connection: Connection, shown: str) -> ApiKey | None:
     """The key that a caller shows; None if it is none of ours, or revoked."""
     match = _KEY.fullmatch(shown)
     if match is None:
         return None
-    row = session.execute(_OF_ID, {"id": match[1]}).one_or_none()
-    is_ours = hmac.compare_digest(bytes(32) if row is None else row.secret_hash, _hash(match[2]))
-    return _key(row) if row is not None and is_ours and row.revoked_timestamp is None else None
+    found = next(iter(_OF_ID.rows(connection, {"id": match[1]})), None)
+    is_ours = hmac.compare_digest(bytes(32) if found is None else found[0], _hash(match[2]))
+    if found is None or not is_ours:
+        return None
+    _, name, role, made_by, made_timestamp, revoked_timestamp = found
+    if revoked_timestamp is not None:
+        return None
+    return ApiKey(
+        id=match[1],
+        name=name,
+        role=Role(role),
+        made_by=made_by,
+        made_timestamp=made_timestamp,
+        revoked_timestamp=None,
+    )
 
 
 def list_keys(session: Session) -> list[ApiKey]:
@@ -123,11 +140,16 @@ def _hash(secret: str) -> bytes:
     return sha256(secret.encode()).digest()
 
 
-_OF_ID = select(*ApiKeyRow.__table__.c).where(ApiKeyRow.__table__.c.id == bindparam("id"))
-"""Past the mapper: every request asks it."""
+_ROWS = ApiKeyRow.__table__.c
+_OF_ID = Statement(
+    select(
+        _ROWS.secret_hash, _ROWS.name, _ROWS.role, _ROWS.made_by, _ROWS.made_timestamp, _ROWS.revoked_timestamp
+    ).where(_ROWS.id == bindparam("id"))
+)
+"""Every request asks it."""
 
 
-def _key(row: ApiKeyRow | Row[Any]) -> ApiKey:
+def _key(row: ApiKeyRow) -> ApiKey:
     return ApiKey(
         id=row.id,
         name=row.name,

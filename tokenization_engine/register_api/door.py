@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from chain.errors import FeeTooHigh, StoreBusy
 from chain.serve import KeyCheck, StatusTable
-from tokenization_engine.api_keys import HEADER, May, find_key
+from tokenization_engine.api_keys import HEADER, May
 from tokenization_engine.errors import Problem, RecordInvalid
 from tokenization_engine.register_api.answers import json_answer
 from tokenization_engine.register_api.core import CALLER_KEY, Api, Caller, Route, Style
@@ -78,7 +78,7 @@ class Gate:
             self._hold_to_rate(request, self._addresses, address_group(request.remote))
             request[CALLER_KEY] = Caller(id="", name="anybody", permissions=frozenset({May.READ}))
             return True
-        key = None if shown is None else await self._api.read(lambda session: find_key(session, shown))
+        key = None if shown is None else await self._api.key(shown)
         if key is None:
             self._hold_to_rate(request, self._addresses, address_group(request.remote))
             if shown is not None or (route is not None and route.style is Style.CADT):

@@ -267,5 +267,5 @@ def _pickled(error: Exception) -> bytes:
         frame = pickle.dumps(error)
         pickle.loads(frame)  # noqa: S301 - our own, made in the line above
     except Exception:  # noqa: BLE001 - what it is made of decides by what this fails
-        return pickle.dumps(RuntimeError(str(error)))
+        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
     return frame

@@ -58,8 +58,8 @@ async def test_secret_is_kept_as_a_hash_alone(register: Register, keys: dict[str
         rows = session.query(ApiKeyRow).all()
         kept = " ".join(str(vars(row)) for row in rows) + str(list_keys(session))
         assert all(text.split("_", 2)[2] not in kept for text in keys.values())
-        assert [find_key(session, keys["desk"][:-1] + end) is None for end in "AB"].count(True) >= 1
-        assert find_key(session, keys["desk"].replace("crk_", "crk-")) is None
+        assert [find_key(session.connection(), keys["desk"][:-1] + end) is None for end in "AB"].count(True) >= 1
+        assert find_key(session.connection(), keys["desk"].replace("crk_", "crk-")) is None
 
 
 def test_name_of_a_key_is_never_given_twice(register: Register) -> None:

@@ -6,15 +6,19 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from multiprocessing import active_children
+from typing import cast
 
 import psutil
 import pytest
+import pytest_asyncio
 
+from chain.node import Node
+from tests.engine.api.conftest import opened as at_the_door
 from tests.engine.databases import Databases
+from tokenization_engine.desk import Lookout
 from tokenization_engine.errors import ListsBusy, ListTooLong, NotInRegister
 from tokenization_engine.register.listing.pages import LooksLong
 from tokenization_engine.register.listing.rows import unit_json
@@ -22,6 +26,10 @@ from tokenization_engine.register.listing.words import UnitsWanted
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api import readers as module
 from tokenization_engine.register_api.readers import Readers, Reading
+from tokenization_engine.service import EngineService
+from tokenization_engine.settings import EngineSettings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def page(reading: Reading, limit: int) -> object:
@@ -35,22 +43,6 @@ def process(_: Reading) -> object:
 
 def fails(_: Reading, sentence: str) -> object:
     raise NotInRegister(sentence)
-
-
-def dies_writing(_: Reading, flag: str) -> object:
-    """The first time, its process is killed in the middle of a long answer."""
-    if Path(flag).exists():
-        return 1
-    Path(flag).touch()
-    main = threading.get_ident()
-
-    def kill() -> None:
-        while sys._current_frames()[main].f_code.co_name != "_send":
-            pass
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=kill, daemon=True).start()
-    return "x" * 50_000_000
 
 
 def looks_long(reading: Reading) -> object:
@@ -74,15 +66,14 @@ def opened(filled_register: str, databases: Databases) -> Iterator[Register]:
     databases.drop(url)
 
 
-@pytest.fixture(scope="module")
-def readers(opened: Register) -> Iterator[Readers]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def readers(opened: Register) -> AsyncIterator[Readers]:
     """One process for all tests: to start one takes longer than what it does here."""
     made = Readers(opened, processes=1)
     yield made
-    reader = None if made._quick is None else psutil.Process(json.loads(asyncio.run(made.ask(process))))
-    asyncio.run(made.close())
-    if reader is not None:
-        reader.wait(timeout=60)
+    reader = psutil.Process(json.loads(await made.ask(process)))
+    await made.close()
+    assert not reader.is_running()
 
 
 async def test_process_gives_the_bytes_that_a_thread_gives(opened: Register, readers: Readers) -> None:
@@ -99,16 +90,6 @@ async def test_killed_reader_is_replaced(readers: Readers) -> None:
     first = int(await readers.ask(process))
     os.kill(first, signal.SIGKILL)
     assert int(await readers.ask(process)) != first
-
-
-async def test_reader_killed_while_it_writes_its_answer_is_replaced(
-    opened: Register, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.1)
-    readers = Readers(opened, processes=1)
-    assert await asyncio.wait_for(readers.ask(dies_writing, str(tmp_path / "flag")), 60) == b"1"
-    assert int(await readers.ask(process)) != os.getpid()
-    await asyncio.wait_for(readers.close(), 60)
 
 
 async def test_interrupt_from_the_keyboard_leaves_readers_to_the_daemon(readers: Readers) -> None:
@@ -129,7 +110,11 @@ async def test_long_look_is_taken_in_the_door_one_at_a_time(readers: Readers, mo
     assert len(set(found)) == 1
 
 
-async def test_no_process_is_started_before_a_list_is_asked(opened: Register) -> None:
-    made = Readers(opened, processes=2)
-    assert made._quick is None
-    await made.close()
+async def test_processes_start_with_the_door(register: Register, settings: EngineSettings) -> None:
+    """Not with the first list, which would wait for them, and end with it."""
+    chosen = settings.model_copy(update={"reader_processes": 1})
+    service = EngineService(lookout=Lookout(register=register, node=cast(Node, None), settings=chosen))
+    before = set(active_children())
+    async with at_the_door(service, chosen):
+        (started,) = set(active_children()) - before
+    assert not started.is_alive()
