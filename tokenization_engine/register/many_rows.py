@@ -98,7 +98,8 @@ class _Behind:
         grown.new += count
         if grown.new >= max(_FIRST_LOOK, grown.known * _GROWTH):
             grown.known, grown.new = grown.known + grown.new, 0
-            self.start(f"ANALYZE {table}", lambda: self._driver.execute(f"ANALYZE {table}"))
+            statement = f"ANALYZE (SKIP_LOCKED) {table}"  # who tidies up the table meanwhile is not waited for
+            self.start(statement, lambda: self._driver.execute(statement))
 
     def _rows_known(self, table: str) -> int:
         """The rows of the table when PostgreSQL last looked at it."""
