@@ -170,6 +170,7 @@ class _Process:
         except OSError:
             self._socket.close()
             raise
+        assert process.pid is not None, "a process that was started has its number"
         self.pid, self.kill, self.join = process.pid, process.kill, process.join
         self._loop.add_reader(self._socket, self._read)
 
