@@ -24,8 +24,8 @@ MOST_BYTES = 32 * 2**20
 
 _INFO_KEY: Final = "kept_sets"
 _STATE_KEY: Final = "search_state"
-_LEAST_BYTES = 200
-"""What a set takes, however few numbers it has."""
+_LEAST_BYTES = 500
+"""What a set takes in memory, however few numbers it has."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
