@@ -83,11 +83,11 @@ def read_registry_id(text: str) -> LauncherId:
 
 
 def read_hash(text: object) -> bytes:
-    """The 32 bytes of a record's version or a trail's head, 0x and 64 hex digits; raises NothingToDo for another."""
+    """The 32 bytes of a version or a trail's head, 0x and 64 hex digits; raises NothingToDo for another."""
     try:
         data = bytes.fromhex(str(text).strip().removeprefix("0x"))
     except ValueError:
         data = b""
     if len(data) != 32:
-        raise NothingToDo(f"{str(text)[:100]!r} is no hash of a record or a trail: expected 0x and 64 hex digits")
+        raise NothingToDo(f"{str(text)[:100]!r} is no version or head of a trail: expected 0x and 64 hex digits")
     return data

@@ -31,6 +31,7 @@ from tokenization_engine.register.staging.desk import (
 )
 from tokenization_engine.register.staging.differences import Action, Difference, Staged, Table, differences
 from tokenization_engine.register.staging.many import OnDesk, StagedMany
+from tokenization_engine.register.staging.seen import desk_version
 from tokenization_engine.register.verify import verify
 from tokenization_engine.register.vocabularies import ENFORCED, current, load
 from tokenization_engine.register.vocabularies import read_file as read_governance_file
@@ -124,7 +125,7 @@ def diff_command(out: Output, limit: int, offset: int) -> None:
     """What the staged changes write, field by field, in the order in which they were staged."""
     with opened_register() as (opened, _), opened.reading() as session:
         waiting = staged_changes(session, limit=limit, offset=offset)
-        count = count_staged(session)
+        count, version = count_staged(session), f"0x{desk_version(session).hex()}"
     found = [(one, differences(one)) for one in waiting]
     value = [_diff_view(one, fields) for one, fields in found]
     rows = [
@@ -138,24 +139,33 @@ def diff_command(out: Output, limit: int, offset: int) -> None:
         for field in fields
     ]
     nothing = "nothing would change" if found else "nothing is staged" if not count else f"only {count} changes wait"
-    out.show_table({"changes": value, "staged_count": count}, _DIFF_COLUMNS, rows, empty=nothing)
+    shown = {"changes": value, "staged_count": count, "version": version}
+    out.show_table(shown, _DIFF_COLUMNS, rows, empty=nothing)
     if found and len(found) < count and not out.is_json:
         click.echo(f"changes {offset + 1} to {offset + len(found)} of {count}: see the others with --offset", err=True)
+    if found and not out.is_json:
+        click.echo(f"to commit this and nothing else: register commit --seen {version}", err=True)
 
 
 @register.command("commit")
 @click.argument("records", nargs=-1, metavar="[RECORD...]")
 @click.option("--comment", help="Why, for the audit trail.")
 @click.option("--author", help="Who, for the audit trail; the engine's setting if not given.")
+@click.option(
+    "--seen", metavar="VERSION", help="What `register diff` told; nothing is written if anything else waits by now."
+)
 @output_option
-def commit_command(out: Output, records: tuple[str, ...], comment: str | None, author: str | None) -> None:
+def commit_command(
+    out: Output, records: tuple[str, ...], comment: str | None, author: str | None, seen: str | None
+) -> None:
     """Write the staged changes into the register, or those of the RECORDs alone: all of them, or none."""
+    version = None if seen is None else read_hash(seen)
     with (
         opened_register() as (opened, writer),
         opened.writing(author or writer, comment=comment) as session,
         working("committing", total=len(records) or count_staged(session)) as progress,
     ):
-        done = commit(session, records or None, progress=progress)
+        done = commit(session, records or None, seen=version, progress=progress)
     text = (
         f"committed: {done.inserted} inserted, {done.updated} updated, {done.deleted} deleted; "
         f"entries {done.first_entry} to {done.last_entry} of the audit trail"

@@ -27,6 +27,7 @@ from tokenization_engine.register.trail_model import StagedChange
 from tokenization_engine.register_api.bodies import cadt_record, check_no_claims
 from tokenization_engine.register_api.core import Api, Call, Route, Style
 from tokenization_engine.register_api.parameters import TableQuery
+from tokenization_engine.register_api.reading import read_version
 from tokenization_engine.register_api.schemas import MESSAGE, object_of, record_schema
 from tokenization_engine.register_api.shapes import org_uid
 
@@ -169,7 +170,8 @@ async def clean_staged(api: Api, call: Call) -> object:
 
 
 async def commit(api: Api, call: Call) -> object:
-    """Write what waits into the register: all of it, or nothing."""
+    """Write what waits into the register: all of it, or nothing; with If-Match, if it is what the caller saw."""
+    seen = read_version(call.request)
     wanted = validated(_Commit, call.body, strict=True)
     table = call.query.table or wanted.table
     comment = " ".join(part for part in (wanted.comment, wanted.author and f"(author: {wanted.author})") if part)
@@ -181,7 +183,7 @@ async def commit(api: Api, call: Call) -> object:
             ids = [one for one in ids if one in of_table] if ids else sorted(of_table)
         if not staging.count_staged(session) or (table is not None and not ids):
             raise StagingRefused("Cant commit empty staging table")
-        commit_staged(session, ids or None)
+        commit_staged(session, ids or None, seen=seen)
 
     await api.write(call, change, comment=comment or None)
     return {"message": "Staging Table committed to full node", "success": True}
@@ -281,7 +283,7 @@ ROUTES = (
     _route("DELETE", "/v1/staging", drop_staged, "Forget a change", _NAMED),
     _route("DELETE", "/v1/staging/clean", clean_staged, "Forget every change", _NOTHING),
     _route("POST", "/v1/staging/retry", retry_staged, "Stage a change anew", _NAMED),
-    _route("POST", "/v1/staging/commit", commit, "Commit what waits", _COMMIT, query=TableQuery),
+    _route("POST", "/v1/staging/commit", commit, "Commit what waits", _COMMIT, query=TableQuery, headers=("If-Match",)),
     _route("POST", "/v1/organizations", create_organization, "Name the organization at home", _ORGANIZATION),
     _route("POST", "/v1/organizations/metadata", publish_metadata, "Publish texts by key", _PUBLISHED),
     _route("POST", "/v1/organizations/sync", synced, "Nothing: all is in sync here", _NOTHING),

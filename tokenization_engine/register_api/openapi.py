@@ -13,7 +13,7 @@ from tokenization_engine.register_api.examples import example_of
 
 PATH = "/openapi.json"
 _PART = re.compile(r"\{(\w+)\}")
-_OWN_HEADERS = {"If-Match": "ETag of the record as it was read, or *"}
+_OWN_HEADERS = {"If-Match": "ETag of what was read, or *"}
 
 
 def with_document(routes: Sequence[Route]) -> tuple[Route, ...]:
@@ -105,7 +105,8 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
         {
             "name": name,
             "in": "header",
-            "required": name == "If-Match" or (name == "Idempotency-Key" and route.path == "/register/batch"),
+            "required": (name == "If-Match" and route.style is Style.OURS)
+            or (name == "Idempotency-Key" and route.path == "/register/batch"),
             "schema": {"type": "string"},
             **({"description": _OWN_HEADERS[name]} if name in _OWN_HEADERS else {}),
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from typing import Any, get_origin
 
 from aiohttp import web
@@ -16,6 +17,8 @@ from aiohttp import web
 from chain.errors import RequestError
 from chain.forms import Body, BodyT, validated
 from chain.wire import parse_json
+
+_TAG = re.compile(r'"([0-9a-f]{64})"', re.ASCII)
 
 BODY_SECONDS = 60.0
 """Longest time that a body may take to come."""
@@ -137,3 +140,14 @@ def read_part(request: web.Request, name: str) -> str:
     text = request.match_info[name]
     check_text(text)
     return text
+
+
+def read_version(request: web.Request) -> bytes | None:
+    """The version that the caller says to have read, if one is said; raises RequestError."""
+    given = request.headers.get("If-Match", "*")
+    if given.strip() == "*":
+        return None
+    match = _TAG.fullmatch(given.strip())
+    if match is None:
+        raise RequestError("the header If-Match does not read: expected one ETag, as it came, or *")
+    return bytes.fromhex(match[1])

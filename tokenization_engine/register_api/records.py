@@ -6,7 +6,6 @@ A record's ETag is the hash of the whole record. Who changes or deletes one says
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -28,18 +27,18 @@ from tokenization_engine.register.records import record_version, whole_record
 from tokenization_engine.register.staging import desk as staging
 from tokenization_engine.register.staging.commit import commit
 from tokenization_engine.register.staging.differences import Table
+from tokenization_engine.register.staging.seen import desk_version
 from tokenization_engine.register_api.answers import json_answer
 from tokenization_engine.register_api.bodies import check_no_claims
 from tokenization_engine.register_api.core import Api, Call, Handle, Route
 from tokenization_engine.register_api.once import HEADER, Answer, write_once
-from tokenization_engine.register_api.reading import read_part
+from tokenization_engine.register_api.reading import read_part, read_version
 from tokenization_engine.register_api.schemas import NEW_PROJECT, NEW_UNIT, PROJECT, UNIT, object_of
 
 COMMENT_HEADER = "X-Comment"
 """Why the record is changed, for the audit trail."""
 
 MAX_PARTS = 1000
-_TAG = re.compile(r'"([0-9a-f]{64})"', re.ASCII)
 
 
 class _Split(Body):
@@ -151,6 +150,16 @@ def _shown(session: Session, table: Table, record_id: str) -> tuple[Mapping[str,
     return whole_record(record), _tag(record)
 
 
+async def desk(api: Api, _: Call) -> object:
+    """How much waits, and the version of all of it."""
+
+    def ask(session: Session) -> tuple[int, bytes]:
+        return staging.count_staged(session), desk_version(session)
+
+    count, version = await api.read(ask)
+    return json_answer({"staged_count": count, "version": f"0x{version.hex()}"}, headers={"ETag": f'"{version.hex()}"'})
+
+
 def _committed(session: Session, table: Table, record_id: str, *, status: int = 200) -> Answer:
     commit(session, [record_id])
     session.expire_all()
@@ -167,15 +176,9 @@ def _tag(record: Project | Unit) -> str:
 
 def _version(request: web.Request) -> bytes | None:
     """The version that the caller read, or None for any; raises VersionMissing."""
-    given = request.headers.get("If-Match")
-    if given is None:
+    if "If-Match" not in request.headers:
         raise VersionMissing("the header If-Match is missing: give the ETag of the record as it was read, or *")
-    if given.strip() == "*":
-        return None
-    match = _TAG.fullmatch(given.strip())
-    if match is None:
-        raise RequestError("the header If-Match does not read: expected one ETag, as it came, or *")
-    return bytes.fromhex(match[1])
+    return read_version(request)
 
 
 @contextmanager
@@ -264,7 +267,20 @@ _SPLIT = object_of(
     required=("parts",),
 )
 
+_DESK = object_of(
+    {"staged_count": {"type": "integer", "minimum": 0}, "version": {"type": "string"}},
+    required=("staged_count", "version"),
+)
+
 ROUTES = (
+    Route(
+        method="GET",
+        path="/register/staging",
+        may=May.READ,
+        handle=desk,
+        summary="How many changes wait, with an ETag of all of them for the commit",
+        answer=_DESK,
+    ),
     *_routes(Table.PROJECTS, NEW_PROJECT, PROJECT, project_history),
     *_routes(Table.UNITS, NEW_UNIT, UNIT, unit_history),
     Route(

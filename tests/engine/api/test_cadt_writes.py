@@ -35,6 +35,26 @@ async def test_project_is_staged_and_then_committed_in_the_name_of_the_key(edito
     assert (entry.author, entry.comment) == ("desk", "a new project (author: Pema)")
 
 
+async def test_commit_that_names_what_was_seen_writes_that_or_nothing(editor: Caller) -> None:
+    unit = await first_unit(editor)
+    name = unit["warehouseUnitId"]
+    nothing = await editor("GET", "/register/staging")
+    await editor("PUT", "/v1/units", {"warehouseUnitId": name, "unitOwner": "A buyer"})
+    seen = await editor("GET", "/register/staging")
+    assert (nothing["staged_count"], seen["staged_count"]) == (0, 1)
+    tag = f'"{seen["version"].removeprefix("0x")}"'
+    await editor("PUT", "/v1/units", {"warehouseUnitId": name, "unitOwner": "Mallory"})
+    refused = await editor("POST", "/v1/staging/commit", {}, status=412, If_Match=tag)
+    assert refused["error"].startswith("what is staged is not what you saw")
+    assert "If-Match" in (await editor("POST", "/v1/staging/commit", {}, status=400, If_Match="x"))["error"]
+    await editor("DELETE", "/v1/staging", {"uuid": name})
+    assert await editor("GET", "/register/staging") == nothing
+    await editor("PUT", "/v1/units", {"warehouseUnitId": name, "unitOwner": "A buyer"})
+    now = await editor("GET", "/register/staging")
+    await editor("POST", "/v1/staging/commit", {}, If_Match=f'"{now["version"].removeprefix("0x")}"')
+    assert (await first_unit(editor))["unitOwner"] == "A buyer"
+
+
 async def test_put_merges_as_cadt_does(editor: Caller) -> None:
     unit = await first_unit(editor)
     name = unit["warehouseUnitId"]

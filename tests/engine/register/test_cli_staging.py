@@ -61,6 +61,25 @@ def clerk(register_url: str, tmp_path: Path) -> Clerk:
     return clerk
 
 
+def test_commit_of_what_was_seen_writes_that_or_nothing(clerk: Clerk) -> None:
+    record = clerk.record(f"{SERIES}-1")
+    (row,) = record["units"]
+    row["unitOwner"] = "Alice"
+    clerk.run("register", "stage", clerk.file("seen.json", record))
+    seen = clerk.json("register", "diff")["version"]
+    assert f"register commit --seen {seen}" in clerk.run("register", "diff").stderr
+    row["unitOwner"] = "Mallory"
+    clerk.run("register", "stage", clerk.file("swapped.json", record))
+    refusal = clerk.refusal(REFUSED, "register", "commit", "--seen", seen)
+    assert refusal.startswith("what is staged is not what you saw")
+    assert "64 hex digits" in clerk.refusal(INPUT, "register", "commit", "--seen", "0x12")
+    row["unitOwner"] = "Alice"
+    clerk.run("register", "stage", clerk.file("again.json", record))
+    assert clerk.json("register", "commit", "--seen", seen)["updated"] == 1
+    (row,) = clerk.record(f"{SERIES}-1")["units"]
+    assert row["unitOwner"] == "Alice"
+
+
 def test_clerk_edits_a_record_compares_and_commits_it(clerk: Clerk) -> None:
     record = clerk.record(f"{SERIES}-1")
     (row,) = record["units"]

@@ -27,6 +27,7 @@ from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.records import record_version
 from tokenization_engine.register.staging.desk import Waiting, chosen, forget, read_chosen
 from tokenization_engine.register.staging.differences import Action, Staged, Table
+from tokenization_engine.register.staging.seen import check_seen
 from tokenization_engine.register.trail_model import StagedChange
 
 _AT_ONCE = 1000
@@ -48,15 +49,23 @@ class Committed:
 
 
 def commit(
-    session: Session, record_ids: Sequence[str] | None = None, *, progress: Callable[[int], None] = lambda _: None
+    session: Session,
+    record_ids: Sequence[str] | None = None,
+    *,
+    seen: bytes | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Committed:
     """Write the changes of these records, or all that wait, into the register: all of them, or none.
 
+    With `seen`, the version of the whole desk (`seen.py`), nothing is written if anything else waits by now.
+
     Author and comment are the session's; who else staged what is committed is added to the comment, so that nobody's
     change is written in another one's name alone. `progress` is told the changes written so far. Raises
-    StagingRefused if nothing waits, RecordChanged, RecordInvalid, MoveRefused, StillReferred or another RegisterError;
-    then the session must not commit, and everything waits on.
+    StagingRefused if nothing waits, VersionPassed, RecordChanged, RecordInvalid, MoveRefused, StillReferred or another
+    RegisterError; then the session must not commit, and everything waits on.
     """
+    if seen is not None:
+        check_seen(session, seen)
     waiting = chosen(session, record_ids)
     if not waiting:
         raise StagingRefused("nothing is staged, so there is nothing to commit: stage changes first")
