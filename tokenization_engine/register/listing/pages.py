@@ -63,6 +63,8 @@ MAX_SETS = 64
 """Sets kept: one of a million records takes 128 KiB at most."""
 MAX_ORDERS = 6
 """Orders kept: one of a million records takes some 12 MiB."""
+MAX_VALUES = 100
+"""Most values of a field in an order that is kept."""
 
 _SERIAL = ("series", "first")
 RowT = TypeVar("RowT", ProjectRow, UnitRow)
@@ -195,9 +197,7 @@ class _Asking:
         session = self._session
         facet = (UNIT_FACETS if self._kind is Unit else PROJECT_FACETS).get(name)
         if facet is not None:
-            return _by_facet(session, facet, found, of_units=self._kind is Unit).page(
-                found, offset, limit, in_number_order
-            )
+            return _by_value(self._values(facet), found).page(found, offset, limit, in_number_order)
         if name == "unitCount" and self._kind is Unit:
             return by_count(read_sets(session, COUNT_TERMS), found, offset, limit)
         is_serial = name == BY_SERIAL
@@ -208,6 +208,21 @@ class _Asking:
             return self._serial_order().page(found, offset, limit, self._in_series)
         order = self.kept(name, lambda: sorted_leaves(in_order(session, self._kind, columns)))
         return order.page(found, offset, limit, in_own_order)
+
+    def _values(self, facet: Facet) -> Sequence[BitMap]:
+        """The records of each value of the facet, in the order of values; kept while they are few."""
+        key, state = (self._kind, facet), state_of(self._session)
+        held = self._listings.held(key)
+        if held is not None and held[0] == state:
+            found: Sequence[BitMap] = held[1]
+            return found
+        values = list(values_of(self._session, facet, of_units=self._kind is Unit))
+        if facet is Facet.VINTAGE_YEAR:
+            values.sort(key=lambda pair: int(pair[0]))
+        found = [bits for _, bits in values]
+        if len(found) <= MAX_VALUES:
+            self._listings.keep(key, state, found)
+        return found
 
     def _serial_order(self) -> SerialOrder:
         held = self._listings.held((Unit, BY_SERIAL))
@@ -256,14 +271,11 @@ def _too_long(seconds: float) -> ListTooLong:
     )
 
 
-def _by_facet(session: Session, facet: Facet, found: BitMap, *, of_units: bool) -> Leaves[Plain]:
-    values = list(values_of(session, facet, of_units=of_units))
-    if facet is Facet.VINTAGE_YEAR:
-        values.sort(key=lambda pair: int(pair[0]))
+def _by_value(values: Sequence[BitMap], found: BitMap) -> Leaves[Plain]:
     left = found.copy()
-    for _, bits in values:
+    for bits in values:
         left -= bits
-    return Leaves([Plain(left), *(Plain(bits) for _, bits in values)])
+    return Leaves([Plain(left), *map(Plain, values)])
 
 
 def _marked_projects(session: Session) -> BitMap:
