@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 from sqlalchemy import Connection
@@ -23,7 +23,6 @@ from sqlalchemy.orm import Session
 from chain.connections import file_of
 from chain.database import errors_in_words
 from chain.errors import StoreBusy
-from chain.fees import FeeSettings
 from chain.forms import Body
 from tokenization_engine.api_keys import ApiKey, May, find_key, is_key
 from tokenization_engine.register.fields import LINK_TEXT
@@ -31,7 +30,10 @@ from tokenization_engine.register_api.answers import json_answer, ready_answer
 from tokenization_engine.register_api.readers import Question, Readers
 from tokenization_engine.register_api.reading import Nothing, read_json, read_parameters
 from tokenization_engine.register_api.turns import Turns
-from tokenization_engine.service import EngineService
+
+if TYPE_CHECKING:  # with them come chia's own modules, for which the processes that answer lists have no use
+    from chain.fees import FeeSettings
+    from tokenization_engine.service import EngineService
 
 log = logging.getLogger(__name__)
 

@@ -133,8 +133,9 @@ class Processes:
             elif not asked.answer.done():
                 asked.was_killed = True
                 self._waiting.appendleft(asked)
-        if not self._is_closed and (process.is_ready or (self._waiting and not self._processes)):
-            log.warning("process %s, which answers lists, was killed: another takes its place", process.pid)
+        if not self._is_closed:
+            log.warning("process %s, which answered lists, has ended: was it killed?", process.pid)
+        if process.is_ready or (self._waiting and not self._processes):
             self.start()
         self._ask_the_idle()
 
@@ -206,7 +207,7 @@ class _Process:
                     return
         except BlockingIOError:
             return
-        except OSError:  # it ended before it read its question
+        except (OSError, MemoryError):  # it ended before it read its question, or answers more than fits in memory
             pass
         self.hang_up()
         self.kill()
@@ -247,7 +248,7 @@ def _serve(door: socket.socket, begin: Begin, arguments: tuple[object, ...]) -> 
     answer = begin(*arguments)
     with suppress(ConnectionError), door.makefile("rb") as questions:
         door.sendall(_HEAD.pack(True, 0))
-        while head := questions.read(_HEAD.size):
+        while len(head := questions.read(_HEAD.size)) == _HEAD.size:
             frame = questions.read(_HEAD.unpack(head)[1])
             door.sendall(b"".join(_answered(answer, frame)))
 
