@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bench.register_data import UNITS_A_PROJECT, YEARS, Size, projects, units
-from chain.garbage import seldom_collected
+from chain.garbage import passed_over, seldom_collected
 from puzzles.units import AssetId, CoinId, Height
 from tokenization_engine.register.chain_events import ChainEvent, mark_tokenized
 from tokenization_engine.register.intake import Intake
@@ -92,6 +92,7 @@ def read(url: str, size: Size, seed: int, seconds: float) -> Read:
     for ask in asked.values():
         with register.reading() as session:
             ask(session, dice)
+    passed_over()  # as the daemon's reader processes do
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for name, ask in asked.items():

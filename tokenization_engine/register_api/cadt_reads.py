@@ -67,7 +67,7 @@ async def units(api: Api, call: Call) -> object:
 
 
 def _units(reading: Reading, query: UnitsQuery) -> object:
-    org = home_uid(reading.session)
+    org = reading.listings.known(reading.session, home_uid)
     if query.orgUid not in (None, org):
         return _paged(query, [], 0)
     size = query.limit or 1000
@@ -92,7 +92,7 @@ async def projects(api: Api, call: Call) -> object:
 
 
 def _projects(reading: Reading, query: ProjectsQuery) -> object:
-    org = home_uid(reading.session)
+    org = reading.listings.known(reading.session, home_uid)
     if query.orgUid not in (None, org):
         return _paged(query, [], 0)
     size = query.limit or 1000
@@ -138,7 +138,7 @@ async def _parts(api: Api, name: str, query: Paged) -> object:
 def _parts_page(reading: Reading, name: str, query: Paged) -> object:
     if query.limit is None and not reading.may_look_long:
         raise LooksLong
-    org = home_uid(reading.session)
+    org = reading.listings.known(reading.session, home_uid)
     found = read_parts(reading.session, name, offset=query.offset, limit=query.limit or MAX_WHOLE_LIST)
     return [part_shape(PARTS[name], row, project_id, org) for row, project_id in found]
 

@@ -163,11 +163,17 @@ class Api:
         if not is_key(shown):
             return None
         if not self._is_file:
-            return await self.read(lambda session: find_key(session.connection(), shown))
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._key_on_server, shown)
         with errors_in_words(self.register.engine.url):
             if self._beside is None:
                 self._beside = self.register.engine.connect()
             return find_key(self._beside, shown)
+
+    def _key_on_server(self, shown: str) -> ApiKey | None:
+        """The same of a server, in one question without a transaction around it."""
+        engine = self.register.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with errors_in_words(engine.url), engine.connect() as connection:
+            return find_key(connection, shown)
 
     async def write(self, call: Call, change: Callable[[Session], T], *, comment: str | None = None) -> T:
         """What a change gives back, once all of it is written in the caller's name; its error if nothing was."""

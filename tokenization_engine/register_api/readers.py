@@ -15,6 +15,7 @@ from importlib import import_module
 
 from sqlalchemy.orm import Session
 
+from chain.garbage import passed_over
 from tokenization_engine.errors import ListsBusy
 from tokenization_engine.register.listing.pages import Listings, LooksLong
 from tokenization_engine.register.store import Register
@@ -108,6 +109,7 @@ def _begin(url: str, modules: tuple[str, ...]) -> Answer:
     for name in modules:
         import_module(name)
     register, listings = Register.open_to_read(url), Listings()
+    passed_over()
 
     def answer(question: Question, arguments: tuple[object, ...]) -> bytes:
         return _answered(register, listings, question, arguments, False)

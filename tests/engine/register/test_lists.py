@@ -26,6 +26,7 @@ from tokenization_engine.register.listing.pages import Listings, LooksLong
 from tokenization_engine.register.listing.rows import PROJECTS, UNITS, ProjectRow, UnitRow
 from tokenization_engine.register.listing.words import BY_SERIAL, Order, ProjectsWanted, UnitsWanted, Where
 from tokenization_engine.register.model import Project, Unit
+from tokenization_engine.register.organizations import find_home, set_home
 from tokenization_engine.register.queries import UnitFilter, list_units
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.units import split_unit
@@ -360,3 +361,25 @@ def test_lists_of_the_command_line_come_by_serial(filled: Register, amount: str)
             expected = [one for one in every if fit(one)]
             assert list(page.units) == expected[4:13]
             assert (page.record_count, page.unit_count) == (len(expected), sum(one.unit_count for one in expected))
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_what_is_known_of_the_register_is_asked_anew_when_it_changes(databases: Databases, database: str) -> None:
+    url = databases.register(database)
+    register, listings = Register.open(url), Listings()
+    asked: list[str | None] = []
+
+    def home_name(session: Session) -> str | None:
+        home = find_home(session)
+        asked.append(None if home is None else home.name)
+        return asked[-1]
+
+    for now, then in ((None, "Bhutan"), ("Bhutan", "Bhutan Carbon"), ("Bhutan Carbon", "Druk Carbon")):
+        for _ in range(2):
+            with register.reading() as session:
+                assert listings.known(session, home_name) == now
+        with register.writing("admin") as session:
+            set_home(session, then)
+    assert asked == [None, "Bhutan", "Bhutan Carbon"]
+    register.close()
+    databases.drop(url)

@@ -61,7 +61,7 @@ REFUSED_SECONDS = 300.0
 """How long a list that took too long is refused at once, unless the register changes."""
 MAX_SETS = 64
 """Sets kept: one of a million records takes 128 KiB at most."""
-MAX_ORDERS = 6
+MAX_ORDERS = 8
 """Orders kept: one of a million records takes some 12 MiB."""
 MAX_VALUES = 100
 """Most values of a field in an order that is kept."""
@@ -124,6 +124,16 @@ class Listings:
         """The numbers of a page of these units by series and serial."""
         asking = _Asking(self, session, Unit, may_look_long=True)
         return asking.page(found, Order(name=BY_SERIAL), offset, limit)
+
+    def known(self, session: Session, find: Callable[[Session], T]) -> T:
+        """What `find` tells of the register; asked once while it stays as it is."""
+        state, held = state_of(session), self.held(find)
+        if held is not None and held[0] == state:
+            value: T = held[1]
+            return value
+        value = find(session)
+        self.keep(find, state, value)
+        return value
 
     def held(self, key: Hashable) -> tuple[State, Any] | None:
         """What is kept under the key, and for which state."""
