@@ -313,3 +313,23 @@ LABEL_COLUMNS = tuple(one.column for one in Label.fields if one.column not in ("
 def test_sample_label_is_the_one_searched_for(filled: Register) -> None:
     with filled.reading() as session:
         assert session.scalars(select(Label)).one().label == label()["label"]
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_label_that_came_and_changed_in_one_transaction_is_found_as_it_is(
+    any_register: Register, is_changed: bool
+) -> None:
+    with any_register.writing("admin") as session:
+        import_bytes(session, document(unit(1, 10), projects=[project()]), "one.json")
+        held = session.scalars(select(Label)).one()
+        if is_changed:
+            held.label = "Host country attestation"
+            session.flush()
+        linked = import_bytes(session, document(unit(11, 20, labels=["authorized"]), projects=[]), "two.json")
+    name = "Host country attestation" if is_changed else "Article 6 authorization"
+    with any_register.reading() as session:
+        found = find_units(session, Search(conditions=(has(Facet.LABEL, name),))).ids
+        assert found == linked.unit_ids
+        assert find_units(session, Search(text=name.rsplit(maxsplit=1)[-1])).ids == linked.unit_ids
+        other = "Article 6 authorization" if is_changed else "Host country attestation"
+        assert find_units(session, Search(conditions=(has(Facet.LABEL, other),))).record_count == 0

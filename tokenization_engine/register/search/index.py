@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _KEPT_PROJECTS = 2000
 _KEPT_ISSUANCES = 50_000
+_KEPT_LABELS = 20_000
 _KEPT_KEYS = 50_000
 _KEPT_TERMS = 100_000
 """Terms whose differences wait in memory for the end of the transaction: some hundred bytes each."""
@@ -58,6 +59,8 @@ class SearchIndex:
     """The same by their projects' ids."""
     _project_of: dict[str, str] = field(default_factory=dict)
     _terms_of: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    _new_labels: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    """The terms of labels that came with this transaction and were not changed since."""
     _last: tuple[int, int] | None = None
     """The highest numbers given to a unit and a project, once they were asked for."""
 
@@ -70,8 +73,8 @@ class SearchIndex:
             for image, step in ((before, -1), (after, 1)):
                 if image is not None:
                     self._links[str(image["warehouse_unit_id"]), str(image["label_id"])] += step
-        elif kind == Label.kind and before is not None:
-            self._labels.setdefault(record_id, before)
+        elif kind == Label.kind:
+            self._note_label(record_id, before, after)
         elif kind == Project.kind:
             self._projects[record_id] = None
         elif kind == ProjectLocation.kind:
@@ -80,6 +83,15 @@ class SearchIndex:
                     self._projects[str(image["warehouse_project_id"])] = None
         elif kind == Issuance.kind:
             self._project_of[record_id] = str((after or before or {})["warehouse_project_id"])
+
+    def _note_label(self, record_id: str, before: Image | None, after: Image | None) -> None:
+        if before is not None:
+            self._labels.setdefault(record_id, before)
+            self._new_labels.pop(record_id, None)
+        elif after is not None:
+            if len(self._new_labels) > _KEPT_LABELS:
+                self._new_labels.clear()
+            self._new_labels[record_id] = label_terms(after)
 
     def settle(self, session: Session) -> None:
         """Turn what was noted into differences of the sets; the records are in their tables."""
@@ -234,7 +246,9 @@ class SearchIndex:
         numbers: dict[str, int],
     ) -> None:
         """Give units the terms of the labels they got, and take those from them that no label of theirs has now."""
-        now = _labels_as_they_are(session, {label_id for _, label_id in links} | labels.keys())
+        asked = {label_id for _, label_id in links} | labels.keys()
+        now = {label_id: self._new_labels[label_id] for label_id in asked & self._new_labels.keys()}
+        now |= _labels_as_they_are(session, asked - now.keys())
         got = defaultdict(list)
         lost: defaultdict[str, set[bytes]] = defaultdict(set)
         for (unit_id, label_id), step in links.items():
