@@ -57,6 +57,8 @@ _MAY_NOT = frozenset({"42501", "25006"})
 """The user has no right to it; the server, or the database, is there to be read only."""
 _THERE_ALREADY = "42P07"
 """A table of that name is there."""
+_DAMAGED = frozenset({"XX001", "XX002"})
+"""A page of a table, or of an index, does not read."""
 
 _SCRIPT_NAME = re.compile(r"v([0-9]{4})_\w+\.py", re.ASCII)
 _SERIAL_DIGITS = 20
@@ -265,6 +267,11 @@ def _told(name: str, error: DBAPIError) -> ChainError | None:
     if code == _THERE_ALREADY or (isinstance(error, OperationalError) and "already exists" in reason):
         return StoreUnreadable(
             f"the database {name} holds tables of another program ({reason}): name one of this program's own"
+        )
+    if code in _DAMAGED or str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_CORRUPT"):
+        return StoreUnreadable(
+            f"the database {name} is damaged ({reason}): stop what writes to it, keep it as it is, and restore a "
+            "backup into a new one"
         )
     if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
         return StoreUnreadable(f"{name} is not a database of ours ({reason}): name another file, or move it away")

@@ -161,6 +161,28 @@ def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     assert path.read_text().startswith("Dear diary")
 
 
+def all_samples(url: str) -> int:
+    engine = open_database(url, MIGRATIONS)
+    try:
+        with reading(engine) as session:
+            return len(session.execute(select(SAMPLES)).all())
+    finally:
+        engine.dispose()
+
+
+def test_file_that_was_cut_off_is_told_as_damaged(engine: Engine) -> None:
+    with writing(engine) as session:
+        session.execute(insert(SAMPLES), [{"name": f"sample {n}"} for n in range(5000)])
+        file = Path(str(engine.url.database))
+    engine.dispose()
+    whole = file.stat().st_size
+    for part in (2, 4, 8):
+        with file.open("rb+") as opened:
+            opened.truncate(whole // part)
+        with pytest.raises(StoreUnreadable, match=r"is damaged .*restore a backup"):
+            all_samples(str(engine.url))
+
+
 def test_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreUnreadable, match="unable to open database file"):
         open_database(f"sqlite:///{tmp_path}/missing/store.sqlite", MIGRATIONS)
