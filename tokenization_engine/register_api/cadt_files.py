@@ -38,8 +38,9 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MAX_LISTED = 1_048_575  # rows of a sheet without its header
 
 
-async def download(api: Api, query: UnitsQuery | ProjectsQuery) -> web.Response:
+async def download(api: Api, call: Call) -> web.Response:
     """The units, or projects, that the query wants, all of them in a workbook."""
+    query: UnitsQuery | ProjectsQuery = call.query
     only = Only.UNITS if isinstance(query, UnitsQuery) else Only.PROJECTS
     folder = tempfile.TemporaryDirectory(prefix="register-download-")
     path = Path(folder.name) / f"{only}.xlsx"
@@ -49,7 +50,7 @@ async def download(api: Api, query: UnitsQuery | ProjectsQuery) -> web.Response:
             export_found(session, path, only, _ids(session, query))
 
     try:
-        async with api.downloads.taken():
+        async with api.downloads.taken(call.caller.id):
             await asyncio.to_thread(write)
         file = path.open("rb")  # the answer reads on when the name is gone, and closes it
     finally:
@@ -78,7 +79,11 @@ def _ids(session: Session, query: UnitsQuery | ProjectsQuery) -> list[str]:
 
 async def stage_xlsx(api: Api, call: Call) -> object:
     """Stage the records of a workbook."""
-    async with api.receiving.taken(), uploaded(call.request, "xlsx") as path, api.files.taken():
+    async with (
+        api.receiving.taken(call.caller.id),
+        uploaded(call.request, "xlsx") as path,
+        api.files.taken(call.caller.id),
+    ):
         done = await _staged(asyncio.to_thread(_stage_workbook, api, call, path, asyncio.get_running_loop()))
     return _answer("Updates from xlsx added to staging", done)
 
@@ -95,7 +100,11 @@ def _stage_workbook(api: Api, call: Call, path: Path, loop: asyncio.AbstractEven
 
 async def stage_csv(api: Api, call: Call) -> object:
     """Stage the records of a CSV file: projects if it has a column projectName, else units."""
-    async with api.receiving.taken(), uploaded(call.request, "csv") as path, api.files.taken():
+    async with (
+        api.receiving.taken(call.caller.id),
+        uploaded(call.request, "csv") as path,
+        api.files.taken(call.caller.id),
+    ):
         done = await _staged(api.write(call, partial(stage_file, path=path, check_new=token_claims)))
     return _answer("CSV processing complete, your records have been added to the staging table.", done)
 

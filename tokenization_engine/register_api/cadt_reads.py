@@ -59,7 +59,7 @@ async def units(api: Api, call: Call) -> object:
         name = query.warehouseUnitId
         return await api.read(lambda session: _unit(session, name))
     if query.xls:
-        return await download(api, query)
+        return await download(api, call)
     query.needs_page(unless=query.onlyTokenizedUnits is not None)
     wanted = query.wanted()
     check_lists(Unit, wanted.where, wanted.order)
@@ -84,7 +84,7 @@ async def projects(api: Api, call: Call) -> object:
         name = query.warehouseProjectId
         return await api.read(lambda session: _project(session, name))
     if query.xls:
-        return await download(api, query)
+        return await download(api, call)
     query.needs_page(unless=bool(query.projectIds))
     wanted = query.wanted()
     check_lists(Project, wanted.where, wanted.order)

@@ -242,9 +242,29 @@ async def test_readers_who_download_hold_no_editor_up(
 
 async def test_who_comes_when_many_wait_is_sent_away_and_may_come_again() -> None:
     few = Turns("files", at_once=1, waiting=0)
-    async with few.taken():
-        with pytest.raises(ListsBusy, match="come again"):
-            async with few.taken():
+    async with few.taken("one"):
+        with pytest.raises(ListsBusy, match="come again in a minute"):
+            async with few.taken("another"):
                 pass
-    async with few.taken():
+    async with few.taken("another"):
         pass
+
+
+async def test_nobody_takes_all_the_turns() -> None:
+    turns, is_let_go = Turns("files", at_once=1, waiting=8), asyncio.Event()
+
+    async def take(caller: str) -> str:
+        async with turns.taken(caller):
+            await is_let_go.wait()
+        return caller
+
+    greedy = [asyncio.create_task(take("greedy")) for _ in range(9)]
+    await asyncio.sleep(0)
+    modest = asyncio.create_task(take("modest"))
+    await asyncio.sleep(0)
+    is_let_go.set()
+    done = await asyncio.gather(*greedy, return_exceptions=True)
+    assert [one for one in done if one == "greedy"] == ["greedy"] * 3
+    assert sum("3 files of yours are under way" in str(one) for one in done) == 6
+    assert await modest == "modest"
+    assert await take("greedy") == "greedy"
