@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
+import time
 
-from chain.errors import StoreError
+from chain.errors import StoreError, StoreUnreadable
 from puzzles.units import AssetId, CoinId, Height, UnitBlock
 from tests.engine.register.samples import SERIES, document, unit
 from tokenization_engine.errors import EngineError
@@ -20,6 +21,8 @@ from tokenization_engine.register.store import Register
 from tokenization_engine.register.units import split_unit
 
 SERIALS = 3000
+_PATIENCE_SECONDS = 0.2
+"""Before the next round where there is no server: else all rounds are over before it is back."""
 
 
 def main(url: str, seed: str, rounds: str) -> None:
@@ -30,6 +33,9 @@ def main(url: str, seed: str, rounds: str) -> None:
             dice.choice((bring_in, split, edit, tokenize_and_retire))(register, dice, f"{seed}-{number}")
         except IndexError:
             print("nothing left to do it with", flush=True)
+        except StoreUnreadable as error:
+            print(type(error).__name__, flush=True)
+            time.sleep(_PATIENCE_SECONDS)
         except (EngineError, StoreError) as error:
             print(type(error).__name__, flush=True)
         else:
