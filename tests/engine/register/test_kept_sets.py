@@ -113,5 +113,15 @@ def test_sets_are_read_once_and_kept_within_bounds(both: Register) -> None:
     assert asked == [[b"a", b"nobody"], [b"b"], [b"c"], [b"b"]]
 
 
+def test_term_that_nobody_has_is_in_no_answer(both: Register) -> None:
+    nobodys = facet_term(Facet.UNIT_STATUS, "Cancelled")
+    for _ in range(2):  # read, then kept
+        with both.reading() as session:
+            found = read_sets(session, [EVERY, nobodys])
+            assert list(found) == [EVERY]
+            assert nobodys not in found
+            assert found[nobodys] == BitMap()
+
+
 def test_states_follow_each_other() -> None:
     assert State(1, 9, 9) < State(2, 1, 1)

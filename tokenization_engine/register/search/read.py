@@ -36,7 +36,7 @@ class Sets(Mapping[bytes, BitMap]):
         return term in self._sets
 
     def __iter__(self) -> Iterator[bytes]:
-        """The terms that were asked for, of those that nobody has some."""
+        """The terms that somebody has."""
         return iter(self._sets)
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ def read_sets(session: Session, terms: Iterable[bytes]) -> Sets:
     """The numbers under each of the terms, in one question at most."""
     asked, kept = list(dict.fromkeys(terms)), KeptSets.of(session)
     if kept is not None:
-        return Sets(kept.sets(session, asked, _sets_of))
+        return Sets({term: bits for term, bits in kept.sets(session, asked, _sets_of).items() if bits})
     return Sets({term: bits for term, (bits, _) in _sets_of(session, asked).items()})
 
 
