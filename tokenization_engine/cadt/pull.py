@@ -25,13 +25,14 @@ from tokenization_engine.cadt.shapes import CadtUnit, project_record, unit_recor
 from tokenization_engine.errors import CadtDiffers, CadtMalformed, RecordInvalid, RegisterError
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.changes.records import Edits
-from tokenization_engine.register.checks import is_id, quoted
+from tokenization_engine.register.checks import is_id
 from tokenization_engine.register.lifecycle import HELD
 from tokenization_engine.register.model import Organization, Project, ProjectLocation, Unit
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.trail_model import AuditEntry
 from tokenization_engine.register.under_way import WAITING
 from tokenization_engine.register.units import overlapping_units
+from tokenization_engine.register.values import quoted
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 from tokenization_engine.store import IssueRow, JobRow
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from puzzles.errors import SerialError
 from puzzles.units import SERIAL_SEPARATOR, UnitBlock, check_series, parse_serial_number, serial_number
-from tokenization_engine.register.checks import quoted
+from tokenization_engine.register.values import quoted
 
 NO_PREFIX = "0"
 """The series of plain numbers without a prefix, as core registry's own servers write it."""

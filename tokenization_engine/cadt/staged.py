@@ -11,7 +11,7 @@ from puzzles.units import UnitBlock
 from tokenization_engine.cadt.compare import OUR_FIELDS, Change, Split, Step
 from tokenization_engine.cadt.serials import read_serials, show_serials
 from tokenization_engine.cadt.shapes import MADE_BY_SERVER, PLAIN_NUMBER_FIELDS, CadtUnit, whole
-from tokenization_engine.register.checks import quoted
+from tokenization_engine.register.values import quoted
 
 _NOT_COMPARED = MADE_BY_SERVER | {"issuance", "labels", "warehouseUnitId", "serialNumberBlock"}
 

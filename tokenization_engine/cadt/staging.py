@@ -21,7 +21,7 @@ from tokenization_engine.cadt.compare import Change, Split, Step
 from tokenization_engine.cadt.dialect import Dialect
 from tokenization_engine.cadt.staged import StagedUnit, is_committed, read_staged, what_is_wrong
 from tokenization_engine.errors import CadtDown, CadtRefused, CadtStaged
-from tokenization_engine.register.checks import quoted
+from tokenization_engine.register.values import quoted
 
 IsOurs = Callable[[StagedUnit], bool]
 """Whether a waiting change of a unit is one that this program would make."""

@@ -18,8 +18,8 @@ from chain.connections import file_of
 from tokenization_engine.cadt.metadata import reads_alike
 from tokenization_engine.errors import CadtDiffers, CadtDown
 from tokenization_engine.register.audit import canonical_json
-from tokenization_engine.register.checks import quoted
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.values import quoted
 
 CLAIM_KEY = "tokenizationEngine"
 """Key of the organization's metadata under which the publisher's id stands."""

@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
 from puzzles.errors import SerialError
-from puzzles.units import MAX_SERIAL, UnitBlock, parse_serial_number
+from puzzles.units import UnitBlock, parse_serial_number
 from tokenization_engine.errors import Problem, RecordInvalid
-from tokenization_engine.register.fields import LONG_TEXT, Field, Kind, snake_case
+from tokenization_engine.register.fields import Field, snake_case
 from tokenization_engine.register.lifecycle import HELD, NEEDS_REASON, PROJECT_MOVES, RETIRED, UNIT_MOVES
 from tokenization_engine.register.model import Estimation, Issuance, Label, Project, Record, Unit, block_columns
-from tokenization_engine.register.vocabulary import COUNTRIES, TOKENIZED_ON_CHIA, Vocabulary, shipped
+from tokenization_engine.register.values import ASSET, Refused, ValueReader, is_blank, quoted, reader_of
+from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA, Vocabulary, shipped
 
 MADE_BY_SERVERS = frozenset({"orgUid", "timeStaged", "createdAt", "updatedAt", "serialNumberBlock"})
 """Fields that a CAD Trust server adds to every record; on the way in they are passed over."""
 
 LOCAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_DIGITS = re.compile(r"0|[1-9][0-9]{0,19}", re.ASCII)
-_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T00:00(?::00(?:\.0{1,6})?)?(?:Z|\+00:00)?)?", re.ASCII)
-_ASSET = re.compile(r"(?:0x)?[0-9a-f]{64}", re.ASCII)
-_QUOTED = 60
+_LONGEST_NAME = 60
 _MAX_UNKNOWN = 20
 _MAX_COMPARED = 3
-_Reader = Callable[[object, Field, Vocabulary], Any]
-
-
-class Refused(ValueError):
-    """A value that its field does not admit; the text is the reason."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +52,7 @@ class RecordReader:
         refused: dict[str, str] = {}
         for name, value in raw.items():
             read = plan.readers.get(name)
-            if read is None or value is None or (isinstance(value, str) and (not value or value.isspace())):
+            if read is None or is_blank(value):
                 continue
             try:
                 values[read[0]] = read[1](value, read[2], vocabulary)
@@ -82,7 +74,7 @@ class RecordReader:
             return
         unknown = [name for name in raw if name not in known and name not in MADE_BY_SERVERS]
         for index, name in enumerate(unknown[:_MAX_UNKNOWN]):
-            is_compared = index < _MAX_COMPARED and len(name) <= _QUOTED  # it takes half a millisecond
+            is_compared = index < _MAX_COMPARED and len(name) <= _LONGEST_NAME  # it takes half a millisecond
             near = get_close_matches(name, sorted(known), n=1) if is_compared else []
             meant = f", did you mean {near[0]}?" if near else ""
             self.refuse(quoted(name), f"no field of this record{meant}")
@@ -133,12 +125,6 @@ def read_text(value: str, name: str) -> str:
     if reader.problems:
         raise RecordInvalid(reader.problems)
     return str(next(iter(reader.values.values())) or "")
-
-
-def quoted(value: object) -> str:
-    """A value as a sentence may show it: quoted, on one line, cut off where it gets long."""
-    text = repr(value)
-    return text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "..."
 
 
 def _check_order(reader: RecordReader, start: str, end: str) -> None:
@@ -199,7 +185,7 @@ def _check_token(reader: RecordReader) -> None:
             )
         return
     identifier = values["marketplace_identifier"]
-    if identifier is None or not _ASSET.fullmatch(identifier):
+    if identifier is None or not ASSET.fullmatch(identifier):
         reader.refuse(
             "marketplaceIdentifier",
             f"the asset id, 0x and 64 hex digits, is required for {TOKENIZED_ON_CHIA}",
@@ -220,82 +206,11 @@ def _letters(text: str) -> str:
     return "".join(one for one in unicodedata.normalize("NFKC", text).casefold() if one.isalnum())
 
 
-def _read_text(value: object, one: Field, _vocabulary: Vocabulary) -> str:
-    if value.__class__ is str and len(value) <= one.max_length and value.isascii() and value.isprintable():
-        return value.strip()
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)  # CAD Trust admits a number for a project's id
-    if not isinstance(value, str):
-        raise Refused(f"{quoted(value)} is not a text")
-    text = value.strip() if value.isascii() else unicodedata.normalize("NFC", value).strip()  # as the chain takes it
-    if len(text) > one.max_length:
-        raise Refused(f"{len(text)} characters long, at most {one.max_length} are admitted")
-    if not text.isprintable():
-        _refuse_controls(text, is_long=one.max_length >= LONG_TEXT)
-    return text
-
-
-def _refuse_controls(text: str, *, is_long: bool) -> None:
-    for character in text:
-        is_layout = character in "\n\r\t" and is_long
-        if unicodedata.category(character) in ("Cc", "Cs") and not is_layout:
-            raise Refused(f"holds the control character U+{ord(character):04X}")
-
-
-def _read_picked(value: object, one: Field, vocabulary: Vocabulary) -> str:
-    name = one.pick_list or ""
-    if isinstance(value, str) and vocabulary.holds(name, value):
-        return value
-    text = _read_text(value, one, vocabulary)
-    picked = vocabulary.admitted(name, text)
-    if picked is not None:
-        return picked
-    if name == COUNTRIES:
-        raise Refused(f"{quoted(text)} is no country on CAD Trust's list, nor the ISO code or name of one")
-    raise Refused(f"{quoted(text)} is not one of {', '.join(vocabulary.pick_list(name))}")
-
-
-def _read_whole(value: object, one: Field, _vocabulary: Vocabulary) -> int:
-    highest = MAX_SERIAL if one.kind is Kind.SERIAL else one.highest
-    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Refused(f"{quoted(value)} is not a whole number")
-    if not one.lowest <= value <= highest:
-        raise Refused(f"{quoted(value)} is not between {one.lowest} and {highest}")
-    return value
-
-
-def _read_date(value: object, _one: Field, _vocabulary: Vocabulary) -> date:
-    found = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is not None:
-        try:
-            return date.fromisoformat(found[1])
-        except ValueError:
-            pass
-    raise Refused(f"{quoted(value)} is not a date: expected one like 2021-12-31")
-
-
-def _read_hash(value: object, _one: Field, _vocabulary: Vocabulary) -> bytes:
-    if isinstance(value, str) and _ASSET.fullmatch(value):
-        return bytes.fromhex(value.removeprefix("0x"))
-    raise Refused(f"{quoted(value)} is not 0x and 64 lower-case hex digits")
-
-
-_READERS: Mapping[Kind, _Reader] = {
-    Kind.TEXT: _read_text,
-    Kind.WHOLE: _read_whole,
-    Kind.SERIAL: _read_whole,
-    Kind.DATE: _read_date,
-    Kind.HASH: _read_hash,
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What reading some fields needs, looked up once: a million records are read with it."""
+    """What reading some fields needs, looked up once."""
 
-    readers: Mapping[str, tuple[str, _Reader, Field]]
+    readers: Mapping[str, tuple[str, ValueReader, Field]]
     """By name: the column, and how its value is read."""
     blank: Mapping[str, None]
     required: tuple[tuple[str, str], ...]
@@ -305,7 +220,7 @@ class _Plan:
 @lru_cache(maxsize=64)
 def _plan(fields: tuple[Field, ...]) -> _Plan:
     return _Plan(
-        readers={one.name: (one.column, _read_picked if one.pick_list else _READERS[one.kind], one) for one in fields},
+        readers={one.name: (one.column, reader_of(one), one) for one in fields},
         blank=dict.fromkeys(one.column for one in fields),
         required=tuple((one.name, one.column) for one in fields if one.is_required),
     )

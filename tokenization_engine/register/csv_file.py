@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from tokenization_engine.errors import ImportRefused, Problem
-from tokenization_engine.register.checks import quoted
 from tokenization_engine.register.csv_cells import bare_cell
 from tokenization_engine.register.rows import Row
+from tokenization_engine.register.values import quoted
 
 MAX_LINE: Final = 2**20
 """Longest line, in bytes."""

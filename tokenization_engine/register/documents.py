@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from tokenization_engine.errors import ImportRefused, Problem
-from tokenization_engine.register.checks import quoted
 from tokenization_engine.register.csv_file import read_csv
 from tokenization_engine.register.rows import Row
+from tokenization_engine.register.values import quoted
 
 MAX_BYTES = 100 * 2**20
 """Largest JSON file read: a national register's yearly batch is a hundredth of it. CSV may have any size."""

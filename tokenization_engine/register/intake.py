@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from tokenization_engine.errors import Problem, QuantityExceeded
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.changes.new_rows import Bulk
-from tokenization_engine.register.checks import RecordReader, check_record, quoted
+from tokenization_engine.register.checks import RecordReader, check_record
+from tokenization_engine.register.columns import read_columns
 from tokenization_engine.register.model import (
     PROJECT_CHILDREN,
     Issuance,
@@ -33,6 +34,7 @@ from tokenization_engine.register.model import (
 )
 from tokenization_engine.register.names import Known, Names
 from tokenization_engine.register.overlaps import find_overlaps
+from tokenization_engine.register.values import quoted
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register.vocabulary import Vocabulary
 
@@ -89,6 +91,17 @@ class _Pending:
     raw: Mapping[str, Any]
     place: str
     line: int | None
+
+
+def _read_records(vocabulary: Vocabulary, kind: type[Record], pending: Sequence[_Pending]) -> list[RecordReader]:
+    """What `read_record` makes of each, in a third of its time."""
+    readers = [RecordReader(vocabulary=vocabulary, record=one.place, line=one.line) for one in pending]
+    for one, reader in zip(pending, readers, strict=True):
+        reader.refuse_unknown(_KNOWN_FIELDS[kind], one.raw)
+    read_columns(readers, kind.fields, [one.raw for one in pending])
+    for reader in readers:
+        check_record(kind, reader)
+    return readers
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,7 +171,7 @@ class Intake:
                 self._read_project(one)
             self._bulk.write()
         if units:
-            readers = [self._reader(Unit, one.raw, one.place, one.line) for one in units]  # while rows are on their way
+            readers = _read_records(self._vocabulary, Unit, units)  # while rows are on their way
             self._names.look_up_units([one.raw for one in units])
             read = [self._refer_unit(one, reader) for one, reader in zip(units, readers, strict=True)]
             self._refuse_overlaps(read)

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from tokenization_engine.register.audit import Trail
-from tokenization_engine.register.checks import RecordReader, is_id, quoted
+from tokenization_engine.register.checks import RecordReader, is_id
 from tokenization_engine.register.model import (
     PROJECT_CHILDREN,
     Issuance,
@@ -27,6 +27,7 @@ from tokenization_engine.register.model import (
 )
 from tokenization_engine.register.trail_model import AuditEntry
 from tokenization_engine.register.value_lists import ListedSelect
+from tokenization_engine.register.values import quoted
 
 _NAMED = (Project, ProjectLocation, Issuance, Label)
 """The kinds that have a local name, and to which others refer."""

@@ -26,13 +26,16 @@ class ListedSelect:
     """A SELECT of the rows in which a column holds one of some values; both are as the driver has them."""
 
     def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
-        """Take the query without that condition; it has no parameter of its own."""
+        """Take the query without that condition."""
         self._query = query
         self._column = column
         self._made: dict[int, tuple[Statement, Sequence[str]]] = {}
 
-    def rows(self, connection: Connection, values: Iterable[Any]) -> Iterator[Row]:
-        """The rows, in no order that is promised; a value that stands twice counts once in every thousand."""
+    def rows(self, connection: Connection, values: Iterable[Any], **others: Any) -> Iterator[Row]:
+        """The rows, in no order that is promised; a value that stands twice counts once in every thousand.
+
+        `others` are the query's own parameters by name.
+        """
         left = iter(values)
         has_arrays = connection.dialect.name == "postgresql"
         while some := list(islice(left, AT_ONCE)):
@@ -43,7 +46,7 @@ class ListedSelect:
             else:
                 some += [some[-1]] * (length - len(some))
                 given = dict(zip(names, some, strict=True))
-            yield from statement.rows(connection, given)
+            yield from statement.rows(connection, given | others)
 
     def _make(self, length: int) -> tuple[Statement, Sequence[str]]:
         """The statement for a list of that length, and its parameters; 0 stands for a list that is one value."""

@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from tokenization_engine.errors import VocabularyInvalid
 from tokenization_engine.register.audit import Trail, canonical_json
-from tokenization_engine.register.checks import quoted
 from tokenization_engine.register.fields import LINK_TEXT, SHORT_TEXT
 from tokenization_engine.register.lifecycle import PROJECT_MOVES, UNIT_MOVES
 from tokenization_engine.register.model import RECORD_KINDS, VocabularyVersion, new_id
+from tokenization_engine.register.values import quoted
 from tokenization_engine.register.vocabulary import Vocabulary, shipped
 
 MAX_BYTES = 4 * 2**20

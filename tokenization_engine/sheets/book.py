@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tokenization_engine.errors import ImportRefused, Problem
-from tokenization_engine.register.checks import quoted
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit
 from tokenization_engine.register.rows import Row
+from tokenization_engine.register.values import quoted
 from tokenization_engine.sheets.shape import (
     ISSUANCES,
     LABEL_UNITS,

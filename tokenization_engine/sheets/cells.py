@@ -10,8 +10,8 @@ import math
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
-from tokenization_engine.register.checks import Refused
 from tokenization_engine.register.fields import Field, Kind
+from tokenization_engine.register.values import Refused
 
 NULL: Final = "null"
 """What CAD Trust's servers write, and read, for no value."""

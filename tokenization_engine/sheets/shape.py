@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from tokenization_engine.register.checks import MADE_BY_SERVERS, quoted
+from tokenization_engine.register.checks import MADE_BY_SERVERS
 from tokenization_engine.register.fields import Field
 from tokenization_engine.register.model import PROJECT_CHILDREN, Issuance, Label, Project, Record, Unit
+from tokenization_engine.register.values import quoted
 
 PROJECTS: Final = "projects"
 UNITS: Final = "units"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokenization_engine.errors import Problem
-from tokenization_engine.register.checks import Refused, quoted
 from tokenization_engine.register.fields import Field
 from tokenization_engine.register.rows import Row
+from tokenization_engine.register.values import Refused, quoted
 from tokenization_engine.sheets.cells import cell_value
 from tokenization_engine.sheets.scan import column_letters
 from tokenization_engine.sheets.shape import TWICE, Sheet, nearest

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from tokenization_engine.errors import NotInRegister, Problem, StillReferred
 from tokenization_engine.register.changes.units import UnitEdits
-from tokenization_engine.register.checks import RecordReader, quoted
+from tokenization_engine.register.checks import RecordReader
 from tokenization_engine.register.intake import MAX_PROBLEMS, SERVERS_OWN, read_record
 from tokenization_engine.register.lifecycle import PROJECT_MOVES, check_move
 from tokenization_engine.register.model import (
@@ -30,6 +30,7 @@ from tokenization_engine.register.model import (
     new_id,
 )
 from tokenization_engine.register.records import PART_ATTRIBUTES, parts_of
+from tokenization_engine.register.values import quoted
 from tokenization_engine.register.vocabularies import current
 
 

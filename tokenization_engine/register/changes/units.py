@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session, selectinload
 from puzzles.units import UnitBlock
 from tokenization_engine.errors import MoveRefused, Problem
 from tokenization_engine.register.changes.many import BulkEdits
-from tokenization_engine.register.checks import RecordReader, quoted
+from tokenization_engine.register.checks import RecordReader
 from tokenization_engine.register.fields import BLOCK_FIELDS
 from tokenization_engine.register.intake import MAX_LABELS, SERVERS_OWN, read_record
 from tokenization_engine.register.lifecycle import UNIT_MOVES, check_move, is_final
 from tokenization_engine.register.model import Issuance, Label, LabelUnit, ProjectLocation, Record, Unit, new_id
 from tokenization_engine.register.under_way import check_not_under_way
 from tokenization_engine.register.units import cut, overlapping_units
+from tokenization_engine.register.values import quoted
 from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA, Vocabulary
 
 _AT_ONCE = 500

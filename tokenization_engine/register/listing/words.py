@@ -11,10 +11,10 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from puzzles.units import AssetId
 from tokenization_engine.errors import Problem, RecordInvalid
-from tokenization_engine.register.checks import quoted
 from tokenization_engine.register.fields import Kind
 from tokenization_engine.register.listing.comparing import ORDERED, Op
 from tokenization_engine.register.model import Project, Unit
+from tokenization_engine.register.values import quoted
 
 BY_SERIAL = "SERIALNUMBER"
 """The order of units by series and serial."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import TypeVar
 
@@ -15,8 +16,16 @@ from tokenization_engine.register.many_rows import insert_rows
 from tokenization_engine.register.model import table_of
 from tokenization_engine.register.search.model import CHUNK_BITS, SearchBitmap
 from tokenization_engine.register.search.read import read_sets
+from tokenization_engine.register.value_lists import ListedSelect
 
 _AT_ONCE = 400
+_BITMAP = table_of(SearchBitmap)
+_HELD = ListedSelect(
+    select(_BITMAP.c.term, _BITMAP.c.chunk, _BITMAP.c.bits).where(
+        _BITMAP.c.chunk.between(bindparam("lowest"), bindparam("highest"))
+    ),
+    _BITMAP.c.term,
+)
 ItemT = TypeVar("ItemT")
 
 
@@ -73,26 +82,39 @@ class Differences:
             return
         lowest = min(bits.min() for bits in touched.values()) >> CHUNK_BITS
         highest = max(bits.max() for bits in touched.values()) >> CHUNK_BITS
-        held = _held(session, terms, lowest, highest)
+        held = _held(session, list(touched), lowest, highest)
         new, changed, gone = [], [], []
         for term, bits in touched.items():
-            chunks = range(bits.min() >> CHUNK_BITS, (bits.max() >> CHUNK_BITS) + 1)
-            for chunk in chunks:
+            parts = _cut(bits)
+            for chunk, some in parts:
                 old = held.get((term, chunk))
-                now = self._applied(term, BitMap() if old is None else old)
-                if len(chunks) > 1:
-                    within = BitMap(range(chunk << CHUNK_BITS, (chunk + 1) << CHUNK_BITS))
-                    if within.isdisjoint(bits):
-                        continue
-                    now &= within
-                row = {"of_term": term, "of_chunk": chunk, "bits": _packed(now)}
+                if old is None and term not in self._removed:
+                    now = some
+                else:
+                    now = self._applied(term, old or BitMap())
+                    now = now & _numbers_of(chunk) if len(parts) > 1 else now
                 if old is None and now:
-                    new.append({"term": term, "chunk": chunk, "bits": row["bits"]})
+                    new.append({"term": term, "chunk": chunk, "bits": _packed(now)})
                 elif old is not None and not now:
-                    gone.append(row)
+                    gone.append({"of_term": term, "of_chunk": chunk})
                 elif old is not None and old != now:
-                    changed.append(row)
+                    changed.append({"of_term": term, "of_chunk": chunk, "bits": _packed(now)})
         _apply(session, new, changed, gone)
+
+
+def _cut(bits: BitMap) -> list[tuple[int, BitMap]]:
+    """The numbers of each chunk that has some."""
+    first, last = bits.min() >> CHUNK_BITS, bits.max() >> CHUNK_BITS
+    if first == last:
+        return [(first, bits)]
+    parts = ((chunk, bits & _numbers_of(chunk)) for chunk in range(first, last + 1))
+    return [(chunk, some) for chunk, some in parts if some]
+
+
+@lru_cache(maxsize=64)
+def _numbers_of(chunk: int) -> BitMap:
+    """All numbers of a chunk; nobody changes it."""
+    return BitMap(range(chunk << CHUNK_BITS, chunk + 1 << CHUNK_BITS))
 
 
 def _move(terms: Iterable[bytes], numbers: BitMap, to: dict[bytes, BitMap], out_of: dict[bytes, BitMap]) -> None:
@@ -107,10 +129,8 @@ def _move(terms: Iterable[bytes], numbers: BitMap, to: dict[bytes, BitMap], out_
 
 
 def _held(session: Session, terms: Sequence[bytes], lowest: int, highest: int) -> dict[tuple[bytes, int], BitMap]:
-    query = select(SearchBitmap.term, SearchBitmap.chunk, SearchBitmap.bits).where(
-        SearchBitmap.term.in_(terms), SearchBitmap.chunk.between(lowest, highest)
-    )
-    return {(bytes(term), chunk): BitMap.deserialize(bytes(bits)) for term, chunk, bits in session.execute(query)}
+    found = _HELD.rows(session.connection(), terms, lowest=lowest, highest=highest)
+    return {(bytes(term), chunk): BitMap.deserialize(bytes(bits)) for term, chunk, bits in found}
 
 
 def _packed(bits: BitMap) -> bytes:
@@ -124,12 +144,10 @@ def _apply(
     changed: list[dict[str, object]],
     gone: list[dict[str, object]],
 ) -> None:
-    table = table_of(SearchBitmap)
-    this = and_(table.c.term == bindparam("of_term"), table.c.chunk == bindparam("of_chunk"))
+    this = and_(_BITMAP.c.term == bindparam("of_term"), _BITMAP.c.chunk == bindparam("of_chunk"))
     if new:
-        insert_rows(session, table, new)
+        insert_rows(session, _BITMAP, new)
     if changed:
-        session.connection().execute(update(table).where(this).values(bits=bindparam("bits")), changed)
+        session.connection().execute(update(_BITMAP).where(this).values(bits=bindparam("bits")), changed)
     if gone:
-        keys = [{"of_term": row["of_term"], "of_chunk": row["of_chunk"]} for row in gone]
-        session.connection().execute(delete(table).where(this), keys)
+        session.connection().execute(delete(_BITMAP).where(this), gone)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 from pyroaring import BitMap
@@ -23,7 +24,9 @@ from tokenization_engine.register.search.terms import (
     EVERY,
     Facet,
     UnitKey,
+    beginnings_of,
     facet_term,
+    is_beginning,
     label_terms,
     of_projects,
     project_terms,
@@ -209,13 +212,24 @@ class SearchIndex:
 
     def _fold(self, session: Session) -> None:
         """Put the new units among the differences."""
+        under: defaultdict[bytes, list[BitMap]] = defaultdict(list)
         new, self._new = self._new, {}
         for (make, value), numbers in new.items():
-            self._differences.add(make(value), numbers)
+            for term in make(value):
+                under[term].append(numbers)
         new_of, self._new_of = self._new_of, {}
         for ids in in_parts(new_of):
             for project_id, terms in self._terms_of_projects(session, ids).items():
-                self._differences.add(terms, new_of[project_id])
+                for term in filterfalse(is_beginning, terms):
+                    under[term].append(new_of[project_id])
+        beginnings: defaultdict[bytes, list[BitMap]] = defaultdict(list)
+        for term, sets in under.items():
+            numbers = BitMap.union(*sets)
+            self._differences.add([term], numbers)
+            for beginning in beginnings_of(term):
+                beginnings[beginning].append(numbers)
+        for beginning, sets in beginnings.items():
+            self._differences.add([beginning], BitMap.union(*sets))
         if len(self._differences) > _KEPT_TERMS:
             self._differences.write(session)
 

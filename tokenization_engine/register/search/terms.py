@@ -85,6 +85,10 @@ _UNIT_FACETS = (
     Facet.ADJUSTMENT,
     Facet.MARKETPLACE,
 )
+_START = 3
+"""Bytes of a word's term that come before the word."""
+_BEGINNINGS_WITH = {_WHOLE_OF[one]: _BEGINNINGS_OF[one] for one in Words}
+_BEGINNINGS = frozenset(_BEGINNINGS_OF.values())
 _facet_values = itemgetter(*(facet.value for facet in _UNIT_FACETS))
 _unit_texts = itemgetter("unit_owner", "in_country_jurisdiction_of_owner", "unit_tags", "unit_status_reason")
 _PROJECT_FACETS = (
@@ -118,14 +122,6 @@ def facet_term(facet: Facet, value: object) -> bytes:
     return f"{facet.value}\x00{value}".encode()
 
 
-def word_terms(words: Words, word: str) -> list[bytes]:
-    """The terms of one word: itself, and its beginnings."""
-    start = _BEGINNINGS_OF[words]
-    terms = [start + word[:length].encode() for length in BEGINNINGS if length <= len(word)]
-    terms.append(_WHOLE_OF[words] + word.encode())
-    return terms
-
-
 def word_term(words: Words, word: str) -> bytes:
     """The term of a whole word."""
     return _WHOLE_OF[words] + word.encode()
@@ -134,6 +130,26 @@ def word_term(words: Words, word: str) -> bytes:
 def beginning_term(words: Words, beginning: str) -> bytes:
     """The term of all words that begin so; `beginning` has one of the lengths of `BEGINNINGS`."""
     return _BEGINNINGS_OF[words] + beginning.encode()
+
+
+def beginnings_of(term: bytes) -> list[bytes]:
+    """The terms of a whole word's beginnings; none for any other term."""
+    start = _BEGINNINGS_WITH.get(term[:_START])
+    if start is None:
+        return []
+    word = term[_START:].decode()
+    return [start + word[:length].encode() for length in BEGINNINGS if length <= len(word)]
+
+
+def is_beginning(term: bytes) -> bool:
+    """Whether the term is that of a word's beginning."""
+    return term[:_START] in _BEGINNINGS
+
+
+def with_beginnings(terms: Iterable[bytes]) -> frozenset[bytes]:
+    """The terms, and those of the beginnings of the words among them."""
+    terms = frozenset(terms)
+    return terms.union(*map(beginnings_of, terms))
 
 
 def words_of(text: str) -> list[str]:
@@ -145,7 +161,10 @@ def words_of(text: str) -> list[str]:
 
 
 def unit_keys(row: Mapping[str, Any]) -> list[UnitKey]:
-    """What gives a unit terms of its own, from its row or its image in the audit trail: keys that many units share."""
+    """What gives a unit terms of its own, from its row or its image in the audit trail: keys that many units share.
+
+    The terms are without the beginnings of words: those follow from the words, once for all units.
+    """
     identifier = row["marketplace_identifier"]
     values = (*_facet_values(row), row["asset_id"] is not None, identifier is not None)
     keys: list[UnitKey] = [(_values_of_unit, values), (_series_terms, row["series"]), (_count_terms, row["unit_count"])]
@@ -157,7 +176,7 @@ def unit_keys(row: Mapping[str, Any]) -> list[UnitKey]:
 
 def unit_terms(row: Mapping[str, Any]) -> frozenset[bytes]:
     """The unit's own terms, from its row or its image in the audit trail."""
-    return frozenset().union(*(make(value) for make, value in unit_keys(row)))
+    return with_beginnings(frozenset().union(*(make(value) for make, value in unit_keys(row))))
 
 
 def project_terms(project: Mapping[str, Any], locations: Iterable[Mapping[str, Any]]) -> frozenset[bytes]:
@@ -172,13 +191,13 @@ def project_terms(project: Mapping[str, Any], locations: Iterable[Mapping[str, A
         terms.add(facet_term(Facet.PROJECT_KEY, project["local_name"]))
     texts = [project[name] for name in _PROJECT_TEXTS]
     texts += [location[name] for location in locations for name in _LOCATION_TEXTS]
-    return frozenset(terms) | _of_texts(Words.PROJECT, texts)
+    return with_beginnings(terms | _of_texts(Words.PROJECT, texts))
 
 
 def label_terms(label: Mapping[str, Any]) -> frozenset[bytes]:
     """The terms that a label gives the units under it, from its row or image."""
     terms = {LABELLED, facet_term(Facet.LABEL, label["label"]), facet_term(Facet.LABEL_TYPE, label["label_type"])}
-    return frozenset(terms) | _of_texts(Words.LABEL, (label["label"], label["label_type"]))
+    return with_beginnings(terms | _of_texts(Words.LABEL, (label["label"], label["label_type"])))
 
 
 def _values_of_unit(values: tuple[Any, ...]) -> frozenset[bytes]:
@@ -205,11 +224,13 @@ def _identifier_terms(identifier: str) -> frozenset[bytes]:
 
 @lru_cache(maxsize=10_000)
 def _of_text(words: Words, text: str) -> frozenset[bytes]:
-    return frozenset(term for word in words_of(text)[:MAX_WORDS] for term in word_terms(words, word))
+    """The words of a text, without their beginnings."""
+    start = _WHOLE_OF[words]
+    return frozenset([start + word.encode() for word in words_of(text)[:MAX_WORDS]])
 
 
 def _of_texts(words: Words, texts: Iterable[str | None]) -> frozenset[bytes]:
-    return frozenset(term for text in texts if text for term in _of_text(words, text))
+    return frozenset().union(*(_of_text(words, text) for text in texts if text))
 
 
 def of_projects(terms: Iterable[bytes]) -> list[bytes]:

@@ -27,12 +27,13 @@ from tokenization_engine.errors import (
 )
 from tokenization_engine.register.audit import Trail, canonical_json
 from tokenization_engine.register.changes.records import find_record
-from tokenization_engine.register.checks import RecordReader, is_id, quoted
+from tokenization_engine.register.checks import RecordReader, is_id
 from tokenization_engine.register.intake import SERVERS_OWN, read_record
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit, new_id
 from tokenization_engine.register.records import record_version, whole_record
 from tokenization_engine.register.staging.differences import Action, Staged, Table
 from tokenization_engine.register.trail_model import StagedChange
+from tokenization_engine.register.values import quoted
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register.vocabulary import Vocabulary
 
