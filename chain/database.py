@@ -104,7 +104,7 @@ def digits(number: int) -> str:
     """An unsigned 64-bit number as `Uint64` keeps it."""
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MAX_UINT64:
         raise ValueError(f"{number!r} is not an unsigned 64-bit number")
-    return f"{number:0{_SERIAL_DIGITS}d}"
+    return str(int(number)).zfill(_SERIAL_DIGITS)
 
 
 class Timestamp(TypeDecorator[int]):

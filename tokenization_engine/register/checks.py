@@ -24,6 +24,7 @@ MADE_BY_SERVERS = frozenset({"orgUid", "timeStaged", "createdAt", "updatedAt", "
 
 LOCAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_BLOCK_NAMES = frozenset({"series", "first", "last", "unitBlockStart", "unitBlockEnd"})
 _LONGEST_NAME = 60
 _MAX_UNKNOWN = 20
 _MAX_COMPARED = 3
@@ -103,19 +104,19 @@ def check_record(kind: type[Record], reader: RecordReader) -> None:
     name = values.get("local_name")
     if name is not None and (not LOCAL_NAME.fullmatch(name) or is_id(name)):
         reader.refuse("localName", f"{quoted(name)} is no local name: expected letters, digits, dots and dashes")
-    if kind is Issuance:
+    if kind is Unit:
+        _check_block(reader)
+        _check_status(reader)
+        _check_token(reader)
+    elif kind is Project:
+        _check_drawn(reader, "projectStatus", PROJECT_MOVES)
+    elif kind is Issuance:
         _check_order(reader, "startDate", "endDate")
     elif kind is Label:
         _check_order(reader, "creditingPeriodStartDate", "creditingPeriodEndDate")
         _check_order(reader, "validityPeriodStartDate", "validityPeriodEndDate")
     elif kind is Estimation:
         _check_order(reader, "creditingPeriodStart", "creditingPeriodEnd")
-    elif kind is Project:
-        _check_drawn(reader, "projectStatus", PROJECT_MOVES)
-    elif kind is Unit:
-        _check_block(reader)
-        _check_status(reader)
-        _check_token(reader)
 
 
 def read_text(value: str, name: str) -> str:
@@ -135,17 +136,17 @@ def _check_order(reader: RecordReader, start: str, end: str) -> None:
 
 def _check_block(reader: RecordReader) -> None:
     values = reader.values
+    if reader.problems and not _BLOCK_NAMES.isdisjoint(problem.field for problem in reader.problems):
+        return
     ours = (values["series"], values["first"], values["last"])
     texts = (values["unit_block_start"], values["unit_block_end"])
-    refused = {problem.field for problem in reader.problems}
-    if refused & {"series", "first", "last", "unitBlockStart", "unitBlockEnd"}:
-        return
-    if (None in ours) == (None in texts) and None in ours:
+    has_ours, has_texts = None not in ours, None not in texts
+    if not has_ours and not has_texts:
         reader.refuse("series", "required, with first and last (or unitBlockStart and unitBlockEnd in their place)")
         return
     try:
-        block = UnitBlock(series=ours[0], first=ours[1], last=ours[2]) if None not in ours else _block_of(*texts)
-        if None not in ours and None not in texts and _block_of(*texts) != block:
+        block = UnitBlock(series=ours[0], first=ours[1], last=ours[2]) if has_ours else _block_of(*texts)
+        if has_ours and has_texts and _block_of(*texts) != block:
             reader.refuse("unitBlockStart", f"says {texts[0]} to {texts[1]}, while series, first and last say {block}")
     except SerialError as error:
         reader.refuse("series", str(error))
@@ -178,8 +179,10 @@ def _check_status(reader: RecordReader) -> None:
 
 def _check_token(reader: RecordReader) -> None:
     values = reader.values
+    if values["marketplace"] is None:
+        return
     if values["marketplace"] != TOKENIZED_ON_CHIA:
-        if values["marketplace"] is not None and _letters(values["marketplace"]) == _letters(TOKENIZED_ON_CHIA):
+        if _letters(values["marketplace"]) == _letters(TOKENIZED_ON_CHIA):
             reader.refuse(
                 "marketplace", f"reads like {TOKENIZED_ON_CHIA}, and is not: only the engine calls a unit that"
             )

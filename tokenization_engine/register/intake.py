@@ -33,7 +33,7 @@ from tokenization_engine.register.model import (
     new_id,
 )
 from tokenization_engine.register.names import Known, Names
-from tokenization_engine.register.overlaps import find_overlaps
+from tokenization_engine.register.overlaps import Overlap, find_overlaps
 from tokenization_engine.register.values import quoted
 from tokenization_engine.register.vocabularies import current
 from tokenization_engine.register.vocabulary import Vocabulary
@@ -266,18 +266,21 @@ class Intake:
             self._bulk.add(LabelUnit, {"id": new_id(), "warehouse_unit_id": unit.id, "label_id": label.id})
 
     def _refuse_overlaps(self, units: Sequence[_NewUnit]) -> None:
-        placed = [unit for unit in units if not unit.reader.problems]
+        placed = [unit for unit in units if not unit.reader.problems and unit.reader.block is not None]
         blocks = [unit.reader.block for unit in placed if unit.reader.block is not None]
         for overlap in find_overlaps(self._session, blocks):
             blamed = placed[overlap.index].reader
-            if overlap.other is not None:
-                where = placed[overlap.other].reader.record
-            elif self._names.is_new_unit(overlap.unit_id or ""):
-                where = f"unit {overlap.unit_id}, further up"
-            else:
-                where = f"unit {overlap.unit_id} of the register"
             if not any(problem.field == "series" for problem in blamed.problems):
+                where = self._where(overlap, placed)
                 blamed.refuse("series", f"{blocks[overlap.index]} overlaps {overlap.block} of {where}")
+
+    def _where(self, overlap: Overlap, placed: Sequence[_NewUnit]) -> str:
+        """Which unit is met, in words."""
+        if overlap.other is not None:
+            return placed[overlap.other].reader.record
+        if self._names.is_new_unit(overlap.unit_id or ""):
+            return f"unit {overlap.unit_id}, further up"
+        return f"unit {overlap.unit_id} of the register"
 
     def _issuance_of(self, reader: RecordReader, pending: _Pending) -> Known | None:
         """The issuance a unit names, or the one it describes: units that describe the same one share it."""

@@ -35,11 +35,12 @@ _Rows = Sequence[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prepared:
-    """How rows go into a table: their values in order, which of them are converted, and the statement's beginning."""
+    """How rows go into a table: their values in the columns' order, and which of them are converted."""
 
     pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     converted: tuple[tuple[int, Callable[[Any], Any]], ...]
-    into: str
+    table: str
+    columns: tuple[str, ...]
 
     def values(self, rows: Sequence[Mapping[str, Any]]) -> _Rows:
         """The rows as the driver takes them."""
@@ -51,6 +52,16 @@ class _Prepared:
                 if values[index] is not None:
                     values[index] = convert(values[index])
         return picked
+
+    def filled(self, rows: _Rows) -> tuple[list[str], _Rows]:
+        """The columns in which a row has a value, and the rows without the others.
+
+        The database makes NULL of a column that is not named, and no driver has to hand it over: SQLite's takes a
+        microsecond for each.
+        """
+        columns = list(zip(*rows, strict=True))
+        is_filled = [column.count(None) < len(column) for column in columns]
+        return list(compress(self.columns, is_filled)), list(zip(*compress(columns, is_filled), strict=True))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,25 +155,25 @@ def insert_rows(session: Session, table: Table, rows: Sequence[Mapping[str, Any]
     They may still be on their way at the return: a row that the database refuses is told by the session's next
     statement, or its commit.
     """
+    if not rows:
+        return
     behind, dialect = _Behind.of(session), session.connection().dialect
     prepared = _prepared(table, dialect)
     values = prepared.values(rows)
     driver: Any = session.connection().connection.driver_connection
     if dialect.name == "postgresql":
-        behind.start(prepared.into, lambda: _copy(driver, prepared, values))
+        behind.start(f"INSERT INTO {prepared.table}", lambda: _copy(driver, prepared, values))
         behind.tell_growth(table.name, len(rows))
     else:
-        behind.start(prepared.into, lambda: _insert(driver, prepared, values))
+        behind.start(f"INSERT INTO {prepared.table}", lambda: _insert(driver, prepared, values))
 
 
 def _insert(driver: Any, prepared: _Prepared, values: _Rows) -> None:
-    """Columns without any value are left to the statement: the driver takes a microsecond to hand over one NULL."""
-    columns = list(zip(*values, strict=True))
-    filled = [column.count(None) < len(column) for column in columns]
-    rows = list(zip(*compress(columns, filled), strict=True))
-    place = f"({', '.join(['?' if is_filled else 'NULL' for is_filled in filled])})"
-    for some in _slices(rows, _MOST_PARAMETERS // filled.count(True)):
-        statement = f"INSERT {prepared.into} VALUES {', '.join([place] * len(some))}"  # noqa: S608 - our models' names
+    columns, rows = prepared.filled(values)
+    place = f"({', '.join('?' * len(columns))})"
+    for some in _slices(rows, _MOST_PARAMETERS // len(columns)):
+        places = ", ".join([place] * len(some))
+        statement = f"INSERT INTO {prepared.table} ({', '.join(columns)}) VALUES {places}"  # noqa: S608 - our names
         driver.execute(statement, tuple(chain.from_iterable(some)))
 
 
@@ -177,8 +188,10 @@ def _slices(values: _Rows, most: int) -> Iterator[_Rows]:
 
 
 def _copy(driver: Any, prepared: _Prepared, values: _Rows) -> None:
-    with driver.cursor() as cursor, cursor.copy(f"COPY {prepared.into} FROM STDIN") as copy:
-        for row in values:
+    columns, rows = prepared.filled(values)
+    statement = f"COPY {prepared.table} ({', '.join(columns)}) FROM STDIN"
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
             copy.write_row(row)
 
 
@@ -198,10 +211,10 @@ def _prepared(table: Table, dialect: Dialect) -> _Prepared:
     names = [column.name for column in table.columns]
     converters = [_converter(column.type, dialect) for column in table.columns]
     quote = dialect.identifier_preparer
-    into = f"INTO {quote.format_table(table)}" if dialect.name == "sqlite" else quote.format_table(table)
     pick = itemgetter(*names)
     return _Prepared(
         pick=pick if len(names) > 1 else lambda row: (pick(row),),
         converted=tuple((index, convert) for index, convert in enumerate(converters) if convert is not None),
-        into=f"{into} ({', '.join(quote.quote(name) for name in names)})",
+        table=quote.format_table(table),
+        columns=tuple(quote.quote(name) for name in names),
     )

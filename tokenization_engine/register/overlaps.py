@@ -6,22 +6,23 @@ into it: one look into the index for each run of blocks without a gap.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Dialect, Integer, String, bindparam, column, literal_column, select, values
+from sqlalchemy import ARRAY, Select, String, bindparam, column, func, literal_column, select
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from chain.database import Uint64, digits
+from chain.driver import Statement
 from puzzles.units import UnitBlock
 from tokenization_engine.register.model import Unit, table_of
-
-_SIZES = (20, 200)
-"""Runs asked for in one statement; its parameters are filled up with the last run."""
+from tokenization_engine.register.value_lists import array_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,10 @@ class Overlap:
     unit_id: str | None = None
 
 
+_RUNS = "runs"
+_COLUMNS: Mapping[str, type[TypeEngine[Any]]] = {"series": String, "first": Uint64, "last": Uint64}
+
+
 class _Placed(NamedTuple):
     series: str
     first: int
@@ -45,10 +50,11 @@ class _Placed(NamedTuple):
 
 def find_overlaps(session: Session, blocks: Sequence[UnitBlock]) -> list[Overlap]:
     """Every block that shares a serial with one before it in its series, or with a unit of the register."""
-    placed = sorted(_Placed(one.series, one.first, index, one.last) for index, one in enumerate(blocks))
+    placed = sorted([_Placed(one.series, one.first, index, one.last) for index, one in enumerate(blocks)])
     found = [overlap for _, same in groupby(placed, key=attrgetter("series")) for overlap in _among(list(same), blocks)]
-    taken = _runs_taken(session, list(_runs(placed)))
-    return found + [overlap for run in taken for overlap in _with_register(session, run, blocks)]
+    runs = list(_runs(placed))
+    taken = _taken(session, runs) if runs else []
+    return found + [overlap for number in taken for overlap in _with_register(session, runs[number], blocks)]
 
 
 def _among(same: list[_Placed], blocks: Sequence[UnitBlock]) -> Iterator[Overlap]:
@@ -73,36 +79,21 @@ def _runs(placed: list[_Placed]) -> Iterator[list[_Placed]]:
         yield run
 
 
-def _runs_taken(session: Session, runs: list[list[_Placed]]) -> list[list[_Placed]]:
-    """The runs into which a unit of the register reaches."""
+def _taken(session: Session, runs: list[list[_Placed]]) -> list[int]:
+    """The numbers of the runs into which a unit of the register reaches, in order."""
+    told = [(run[0].series, digits(run[0].first), digits(max([one.last for one in run]))) for run in runs]
     connection = session.connection()
-    found: set[int] = set()
-    for start in range(0, len(runs), _SIZES[-1]):
-        some = range(start, min(start + _SIZES[-1], len(runs)))
-        size = next(size for size in _SIZES if size >= len(some))
-        statement, order = _statement(size, connection.dialect)
-        asked: dict[str, object] = {}
-        for place in range(size):
-            number = some[min(place, len(some) - 1)]
-            run = runs[number]
-            first, last = digits(run[0].first), digits(max(one.last for one in run))
-            of_run = {"number": number, "series": run[0].series, "first": first, "last": last}
-            asked |= {f"{name}{place}": value for name, value in of_run.items()}
-        given = asked if order is None else tuple(asked[name] for name in order)
-        found |= {number for (number,) in connection.exec_driver_sql(statement, given)}
-    return [runs[number] for number in sorted(found)]
+    if connection.dialect.name == "postgresql":
+        given = {name: array_text(column) for name, column in zip(_COLUMNS, zip(*told, strict=True), strict=True)}
+    else:
+        given = {_RUNS: json.dumps(told)}
+    return sorted([row[0] for row in _look(connection.dialect.name).rows(connection, given)])
 
 
-@lru_cache(maxsize=16)
-def _statement(count: int, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
-    """The look for so many runs, and the order of its parameters where they have no names; making it takes longer than
-    the look.
-    """
-    columns = {"number": Integer, "series": String, "first": Uint64, "last": Uint64}
-    rows: list[tuple[BindParameter[Any], ...]] = [
-        tuple(bindparam(f"{name}{i}", type_=kind) for name, kind in columns.items()) for i in range(count)
-    ]
-    run = values(*(column(name, kind) for name, kind in columns.items())).data(rows).cte("runs")
+@cache
+def _look(dialect: str) -> Statement:
+    """The look for runs that are given at once: PostgreSQL takes an array for each column, SQLite a list of lists."""
+    run = (_runs_of_arrays() if dialect == "postgresql" else _runs_of_json()).cte(_RUNS)
     unit = table_of(Unit)
     last_begun = (
         select(unit.c.last)
@@ -112,8 +103,23 @@ def _statement(count: int, dialect: Dialect) -> tuple[str, tuple[str, ...] | Non
         .offset(literal_column("0"))
         .scalar_subquery()
     )
-    compiled = select(run.c.number).where(last_begun >= run.c.first).compile(dialect=dialect)
-    return str(compiled), None if compiled.positiontup is None else tuple(compiled.positiontup)
+    return Statement(select(run.c.number).where(last_begun >= run.c.first))
+
+
+def _runs_of_arrays() -> Select[*tuple[Any, ...]]:
+    arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in _COLUMNS.items()]
+    columns = [column(name, kind) for name, kind in _COLUMNS.items()]
+    runs = func.unnest(*arrays).table_valued(*columns, with_ordinality="number").render_derived()
+    return select((runs.c.number - literal_column("1")).label("number"), *(runs.c[name] for name in _COLUMNS))
+
+
+def _runs_of_json() -> Select[*tuple[Any, ...]]:
+    runs = func.json_each(bindparam(_RUNS)).table_valued("key", "value")
+    columns = [
+        func.json_extract(runs.c.value, literal_column(f"'$[{place}]'"), type_=kind).label(name)
+        for place, (name, kind) in enumerate(_COLUMNS.items())
+    ]
+    return select(runs.c.key.label("number"), *columns)
 
 
 def _with_register(session: Session, run: list[_Placed], blocks: Sequence[UnitBlock]) -> Iterator[Overlap]:

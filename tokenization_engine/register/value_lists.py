@@ -42,7 +42,7 @@ class ListedSelect:
             length = 0 if has_arrays else next(one for one in _LENGTHS if one >= len(some))
             statement, names = self._made.get(length) or self._make(length)
             if has_arrays:
-                given: dict[str, Any] = {_LIST: some if isinstance(some[0], bytes) else _array(some)}
+                given: dict[str, Any] = {_LIST: some if isinstance(some[0], bytes) else array_text(some)}
             else:
                 some += [some[-1]] * (length - len(some))
                 given = dict(zip(names, some, strict=True))
@@ -61,7 +61,7 @@ class ListedSelect:
         return made
 
 
-def _array(values: Sequence[Any]) -> str:
+def array_text(values: Iterable[Any]) -> str:
     """Whole numbers or texts as PostgreSQL reads an array: the driver takes ten times as long to write one."""
     return "{" + ",".join([_quoted(one) if isinstance(one, str) else str(one) for one in values]) + "}"
 

@@ -19,6 +19,7 @@ from tokenization_engine.register.search.read import read_sets
 from tokenization_engine.register.value_lists import ListedSelect
 
 _AT_ONCE = 400
+_TERMS_AT_ONCE = 2_000
 _BITMAP = table_of(SearchBitmap)
 _HELD = ListedSelect(
     select(_BITMAP.c.term, _BITMAP.c.chunk, _BITMAP.c.bits).where(
@@ -29,10 +30,10 @@ _HELD = ListedSelect(
 ItemT = TypeVar("ItemT")
 
 
-def in_parts(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
+def in_parts(items: Iterable[ItemT], at_once: int = _AT_ONCE) -> Iterator[list[ItemT]]:
     """The items some hundreds at a time: every database bounds the parameters of a statement."""
     left = iter(items)
-    while some := list(islice(left, _AT_ONCE)):
+    while some := list(islice(left, at_once)):
         yield some
 
 
@@ -62,7 +63,7 @@ class Differences:
     def write(self, session: Session) -> None:
         """Write the sets that differ; every other writer is held off by the caller's lock."""
         terms = sorted(self._added.keys() | self._removed.keys())
-        for some in in_parts(terms):
+        for some in in_parts(terms, _TERMS_AT_ONCE):
             self._write(session, some)
         self._added, self._removed = {}, {}
 

@@ -41,6 +41,7 @@ _KEPT_PROJECTS = 2000
 _KEPT_ISSUANCES = 50_000
 _KEPT_LABELS = 20_000
 _KEPT_KEYS = 50_000
+_KEPT_UNITS = 200_000
 _KEPT_TERMS = 100_000
 """Terms whose differences wait in memory for the end of the transaction: some hundred bytes each."""
 _NO_TERMS: frozenset[bytes] = frozenset()
@@ -56,10 +57,11 @@ class SearchIndex:
     _labels: dict[str, Image] = field(default_factory=dict)
     _projects: dict[str, None] = field(default_factory=dict)
     _differences: Differences = field(default_factory=Differences)
-    _new: dict[UnitKey, BitMap] = field(default_factory=dict)
-    """New units by what gives them terms, not yet among the differences: many units share a key."""
-    _new_of: dict[str, BitMap] = field(default_factory=dict)
+    _new: defaultdict[UnitKey, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Numbers of new units by what gives them terms, not yet among the differences: many units share a key."""
+    _new_of: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """The same by their projects' ids."""
+    _new_count: int = 0
     _project_of: dict[str, str] = field(default_factory=dict)
     _terms_of: dict[str, frozenset[bytes]] = field(default_factory=dict)
     _new_labels: dict[str, frozenset[bytes]] = field(default_factory=dict)
@@ -178,22 +180,15 @@ class SearchIndex:
 
     def _place(self, session: Session, units: Mapping[str, Image]) -> dict[str, int]:
         """Number new units, and keep them under their keys."""
-        by_key: defaultdict[UnitKey, list[int]] = defaultdict(list)
-        by_project: defaultdict[str, list[int]] = defaultdict(list)
+        by_key, by_project, project_of = self._new, self._new_of, self._project_of
         numbers: dict[str, int] = {}
         for number, (unit_id, row) in enumerate(units.items(), self._next_units(session, len(units))):
             numbers[unit_id] = number
-            by_project[self._project_of[row["issuance_id"]]].append(number)
+            by_project[project_of[row["issuance_id"]]].append(number)
             for key in unit_keys(row):
                 by_key[key].append(number)
-        for key, some in by_key.items():
-            if key in self._new:
-                self._new[key].update(some)
-            else:
-                self._new[key] = BitMap(some)
-        for project_id, some in by_project.items():
-            self._new_of.setdefault(project_id, BitMap()).update(some)
-        if len(self._new) + len(self._new_of) > _KEPT_KEYS:
+        self._new_count += len(units)
+        if len(by_key) + len(by_project) > _KEPT_KEYS or self._new_count > _KEPT_UNITS:
             self._fold(session)
         rows = [{"number": number, "unit_id": unit_id} for unit_id, number in numbers.items()]
         insert_rows(session, table_of(SearchUnit), rows)
@@ -213,15 +208,17 @@ class SearchIndex:
     def _fold(self, session: Session) -> None:
         """Put the new units among the differences."""
         under: defaultdict[bytes, list[BitMap]] = defaultdict(list)
-        new, self._new = self._new, {}
-        for (make, value), numbers in new.items():
+        new, self._new = self._new, defaultdict(list)
+        for (make, value), some in new.items():
+            numbers = BitMap(some)
             for term in make(value):
                 under[term].append(numbers)
-        new_of, self._new_of = self._new_of, {}
+        new_of, self._new_of, self._new_count = self._new_of, defaultdict(list), 0
         for ids in in_parts(new_of):
             for project_id, terms in self._terms_of_projects(session, ids).items():
+                numbers = BitMap(new_of[project_id])
                 for term in filterfalse(is_beginning, terms):
-                    under[term].append(new_of[project_id])
+                    under[term].append(numbers)
         beginnings: defaultdict[bytes, list[BitMap]] = defaultdict(list)
         for term, sets in under.items():
             numbers = BitMap.union(*sets)

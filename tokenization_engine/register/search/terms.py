@@ -132,13 +132,16 @@ def beginning_term(words: Words, beginning: str) -> bytes:
     return _BEGINNINGS_OF[words] + beginning.encode()
 
 
-def beginnings_of(term: bytes) -> list[bytes]:
+def beginnings_of(term: bytes) -> tuple[bytes, ...]:
     """The terms of a whole word's beginnings; none for any other term."""
     start = _BEGINNINGS_WITH.get(term[:_START])
-    if start is None:
-        return []
-    word = term[_START:].decode()
-    return [start + word[:length].encode() for length in BEGINNINGS if length <= len(word)]
+    return () if start is None else _beginnings(start, term[_START:])
+
+
+@lru_cache(maxsize=10_000)
+def _beginnings(start: bytes, word: bytes) -> tuple[bytes, ...]:
+    text = word.decode()
+    return tuple([start + text[:length].encode() for length in BEGINNINGS if length <= len(text)])
 
 
 def is_beginning(term: bytes) -> bool:
