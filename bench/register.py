@@ -15,12 +15,14 @@ from rich.console import Console
 from bench.register_data import Size
 from bench.register_http import PROJECTS_ON_PAGE, read_over_http
 from bench.register_load import PAGE, Filled, Read, fill, fill_more, read
-from bench.report import Target, table, thousands
+from bench.report import Target, table, thousands, watched
 from tests.postgres import serving_postgres
 
 SIZE, QUICK_SIZE = Size(projects=10_000), Size(projects=100)
 MORE = Size(projects=50)
 READERS = 10
+PAUSE = 0.2
+"""Seconds for which a reader over HTTP looks at a page, where it does."""
 SECONDS, QUICK_SECONDS = 30.0, 5.0
 
 
@@ -33,15 +35,22 @@ def run(console: Console, is_quick: bool) -> list[Target]:
     beside: dict[str, list[Read]] = {}
     first: dict[str, Read] = {}
     asked: dict[str, list[Read]] = {}
+    paused: dict[str, list[Read]] = {}
     for name, place in (("SQLite", _sqlite), ("PostgreSQL", _postgres)):
         with place() as url, ProcessPoolExecutor(READERS + 1, mp_context=get_context("spawn")) as pool:
-            filled[name] = pool.submit(fill, url, size).result()
-            reads[name] = [one.result() for one in [pool.submit(read, url, size, i, seconds) for i in range(READERS)]]
-            first[name], asked[name] = read_over_http(url, size, READERS, seconds)
-            writer = pool.submit(fill_more, url, size.projects, MORE)
-            beside[name] = [one.result() for one in [pool.submit(read, url, size, i, seconds) for i in range(READERS)]]
-            writer.result()
-        targets += _targets(name, filled[name], reads[name], asked[name])
+            with watched(console, f"{name}, import"):
+                filled[name] = pool.submit(fill, url, size).result()
+            with watched(console, f"{name}, readers"):
+                reads[name] = _together(pool, url, size, seconds)
+            with watched(console, f"{name}, readers over HTTP"):
+                first[name], asked[name] = read_over_http(url, size, READERS, seconds)
+            with watched(console, f"{name}, readers over HTTP who pause"):
+                _, paused[name] = read_over_http(url, size, READERS, seconds, pause=PAUSE)
+            with watched(console, f"{name}, readers beside an import"):
+                writer = pool.submit(fill_more, url, size.projects, MORE)
+                beside[name] = _together(pool, url, size, seconds)
+                writer.result()
+        targets += _targets(name, filled[name], reads[name], asked[name], paused[name])
     _show_imports(console, filled, size)
     whole = f"An answer is the exact count and a page of {PAGE} whole records as JSON. "
     own = whole + "A reader is a process of its own, warmed by one answer to each question"
@@ -49,10 +58,15 @@ def run(console: Console, is_quick: bool) -> list[Target]:
     _show_reads(console, f"The same, while {thousands(MORE.units)} units are imported", beside, own)
     door = f"A page of {PAGE} units or {PROJECTS_ON_PAGE} projects, in CADT's shape or the observer's. The door"
     _show_reads(console, f"{READERS} readers over HTTP, each asking without a pause", asked, door)
+    _show_reads(console, f"The same, each pausing {PAUSE} s after an answer", paused, door)
     _show_reads(
         console, "The first answer of the door to each question, alone", {k: [v] for k, v in first.items()}, door
     )
     return targets
+
+
+def _together(pool: ProcessPoolExecutor, url: str, size: Size, seconds: float) -> list[Read]:
+    return [one.result() for one in [pool.submit(read, url, size, seed, seconds) for seed in range(READERS)]]
 
 
 @contextmanager
@@ -67,15 +81,16 @@ def _postgres() -> Iterator[str]:
         yield server.new_database()
 
 
-def _targets(name: str, filled: Filled, reads: list[Read], asked: list[Read]) -> list[Target]:
-    slowest, over_http = (
-        max(_percentile(found, 0.99) for found in _by_question(some).values()) for some in (reads, asked)
+def _targets(name: str, filled: Filled, reads: list[Read], asked: list[Read], paused: list[Read]) -> list[Target]:
+    slowest, over_http, at_leisure = (
+        max(_percentile(found, 0.99) for found in _by_question(some).values()) for some in (reads, asked, paused)
     )
     rate = filled.units / filled.seconds
     return [
         Target(what=f"{name}: validated import", found=rate, limit=5000, unit="units/s", is_floor=True),
         Target(what=f"{name}: slowest question, p99", found=slowest * 1000, limit=50, unit="ms"),
         Target(what=f"{name}: slowest question over HTTP, p99", found=over_http * 1000, limit=50, unit="ms"),
+        Target(what=f"{name}: the same with pauses, p99", found=at_leisure * 1000, limit=50, unit="ms"),
     ]
 
 

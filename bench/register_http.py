@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
@@ -74,51 +75,57 @@ def paths_of(size: Size) -> Mapping[str, Ask]:
     }
 
 
-def read_over_http(url: str, size: Size, readers: int, seconds: float) -> tuple[Read, list[Read]]:
+def read_over_http(
+    url: str, size: Size, readers: int, seconds: float, *, pause: float = 0.0
+) -> tuple[Read, list[Read]]:
     """The first answer of a door to each question, and what so many readers saw then, each asking one question after
-    the other without a pause. The memory is the door's.
+    the other, with a pause of so many seconds after each answer. The memory is the door's.
     """
     with _served(url) as (address, key, memory):
-        first, found = asyncio.run(_readers(address, key, size, readers, seconds))
+        first, found = asyncio.run(_ask(address, key, size, [_Reader(seed, seconds, pause) for seed in range(readers)]))
         for one in found:
             one.peak_mib = memory()
         return first, found
 
 
-async def _readers(address: str, key: str, size: Size, readers: int, seconds: float) -> tuple[Read, list[Read]]:
-    connector = aiohttp.TCPConnector(limit=readers)
-    async with aiohttp.ClientSession(connector=connector, headers={HEADER: key}) as session:
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Who asks: with dice of its own, for so many seconds, and with a pause of so many after each answer."""
+
+    seed: int
+    seconds: float
+    pause: float
+
+    async def read(self, session: aiohttp.ClientSession, paths: Mapping[str, Ask]) -> Read:
+        """Ask one question after the other."""
+        done, end, dice = Read(), time.perf_counter() + self.seconds, random.Random(self.seed)
+        await asyncio.sleep(self.pause * dice.random())  # people do not all turn the page at once
+        names = list(paths)
+        while time.perf_counter() < end:
+            dice.shuffle(names)
+            for name in names:
+                done.seconds.setdefault(name, []).append(await _answered(session, paths[name](dice)))
+                if self.pause:
+                    await asyncio.sleep(self.pause)
+        return done
+
+
+async def _ask(address: str, key: str, size: Size, readers: list[_Reader]) -> tuple[Read, list[Read]]:
+    paths, connector = paths_of(size), aiohttp.TCPConnector(limit=len(readers))
+    async with aiohttp.ClientSession(address, connector=connector, headers={HEADER: key}) as session:
         first = Read()
-        for name, path in paths_of(size).items():
-            started = time.perf_counter()
-            await _answer(session, address + path(random.Random(0)))
-            first.seconds[name] = [time.perf_counter() - started]
-        found = await asyncio.gather(
-            *(_reader(session, address, paths_of(size), random.Random(seed), seconds) for seed in range(readers))
-        )
-        return first, found
+        for name, path in paths.items():
+            first.seconds[name] = [await _answered(session, path(random.Random(0)))]
+        return first, await asyncio.gather(*(one.read(session, paths) for one in readers))
 
 
-async def _reader(
-    session: aiohttp.ClientSession, address: str, paths: Mapping[str, Ask], dice: random.Random, seconds: float
-) -> Read:
-    done, end = Read(), time.perf_counter() + seconds
-    names = list(paths)
-    while time.perf_counter() < end:
-        dice.shuffle(names)
-        for name in names:
-            asked = address + paths[name](dice)
-            started = time.perf_counter()
-            await _answer(session, asked)
-            done.seconds.setdefault(name, []).append(time.perf_counter() - started)
-    return done
-
-
-async def _answer(session: aiohttp.ClientSession, address: str) -> bytes:
-    async with session.get(address) as response:
+async def _answered(session: aiohttp.ClientSession, path: str) -> float:
+    """Seconds until the answer was there."""
+    started = time.perf_counter()
+    async with session.get(path) as response:
         body = await response.read()
-        assert response.status == 200, f"{address}: {body[:300]!r}"
-        return body
+        assert response.status == 200, f"{path}: {body[:300]!r}"
+    return time.perf_counter() - started
 
 
 @contextmanager

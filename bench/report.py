@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -61,6 +64,21 @@ def machine() -> str:
         sys.platform,
     )
     return ", ".join(parts)
+
+
+@contextmanager
+def watched(console: Console, what: str) -> Iterator[None]:
+    """Say how long a part of a long section took, and how much of the processors other machines on the host had."""
+    started, stolen = time.perf_counter(), _stolen_seconds()
+    yield
+    seconds = time.perf_counter() - started
+    taken = (_stolen_seconds() - stolen) / (seconds * (os.cpu_count() or 1))
+    console.print(f"{what}: {seconds:.0f} s, {taken:.1%} of the processors taken by other machines of the host")
+
+
+def _stolen_seconds() -> float:
+    """Seconds for which this machine had work and its host gave the processor to another; 0 where nobody tells."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 
 def show_targets(console: Console, targets: list[Target]) -> None:

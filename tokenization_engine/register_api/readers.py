@@ -105,10 +105,12 @@ def _answered(
 
 
 def _begin(url: str, modules: tuple[str, ...]) -> Answer:
-    """Open the register in a process of its own."""
+    """Open the register in a process of its own, and make there what takes long the first time."""
     for name in modules:
         import_module(name)
     register, listings = Register.open_to_read(url), Listings()
+    with register.reading() as session:
+        listings.prepare(session)
     passed_over()
 
     def answer(question: Question, arguments: tuple[object, ...]) -> bytes:

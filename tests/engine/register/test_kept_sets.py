@@ -13,9 +13,10 @@ from tests.engine.databases import DATABASES, Databases
 from tests.engine.register.samples import document, imported, project, unit
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.listing.comparing import Op
-from tokenization_engine.register.search.find import Counted, Search, has, unit_numbers
+from tokenization_engine.register.search import kept, read
+from tokenization_engine.register.search.find import Compared, Counted, Search, has, unit_numbers
 from tokenization_engine.register.search.kept import KeptSets, State, state_of
-from tokenization_engine.register.search.read import read_sets
+from tokenization_engine.register.search.read import read_sets, sets_from, sets_under
 from tokenization_engine.register.search.terms import EVERY, Facet, facet_term
 from tokenization_engine.register.store import Register
 
@@ -125,3 +126,50 @@ def test_term_that_nobody_has_is_in_no_answer(both: Register) -> None:
 
 def test_states_follow_each_other() -> None:
     assert State(1, 9, 9) < State(2, 1, 1)
+
+
+def test_words_and_values_that_come_later_are_found(both: Register) -> None:
+    text = Search(text="zebrafi")
+    not_retired = Search(conditions=(Compared(facet=Facet.UNIT_STATUS, op=Op.NOT, values=("Retired",)),))
+    owners = ("Zebrafish", "Zebrafinch", "Windward")
+    statuses = ("Buffer", "Retired", "Cancelled")
+    for wanted, count in ((text, 0), (not_retired, 1)):
+        with both.reading() as session:
+            assert len(unit_numbers(session, wanted)) == count
+    for number, (owner, status) in enumerate(zip(owners, statuses, strict=True), start=101):
+        row = unit(number, number, unitOwner=owner, unitStatus=status, unitStatusReason="a reason")
+        with both.writing("admin") as session:
+            import_bytes(session, document(row, projects=[]), "more.json")
+        with both.reading() as session:
+            assert len(unit_numbers(session, text)) == min(2, number - 100)
+            assert len(unit_numbers(session, not_retired)) == {101: 2, 102: 2, 103: 3}[number]
+
+
+def test_few_terms_and_many_answer_alike(both: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    with both.writing("admin") as session:
+        rows = [unit(100 + number, 100 + number, unitOwner=f"Hydropower{number}") for number in range(20)]
+        import_bytes(session, document(*rows, projects=[]), "more.json")
+    for start in (b"bu\x00hydro", b"wu\x00hydropower", facet_term(Facet.UNIT_STATUS, ""), b"nothing\x00"):
+        with both.reading() as session:
+            in_a_row = list(sets_from(session, start))
+            assert list(sets_under(session, start)) == in_a_row
+            assert list(sets_under(session, start)) == in_a_row
+        monkeypatch.setattr(read, "_FEW", 3)
+        with Register(both.engine).reading() as session:
+            assert list(sets_under(session, start)) == in_a_row
+        monkeypatch.undo()
+
+
+def test_beginnings_kept_are_bounded(both: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "_MOST_BEGINNINGS", 2)
+    asked: list[bytes] = []
+
+    def found(_: Session, start: bytes) -> tuple[bytes, ...]:
+        asked.append(start)
+        return (start,)
+
+    sets = KeptSets()
+    with both.reading() as session:
+        for start in (b"a", b"b", b"a", b"c", b"a", b"b"):
+            assert sets.terms(session, start, found) == (start,)
+    assert asked == [b"a", b"b", b"c", b"b"]

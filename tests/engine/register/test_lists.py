@@ -383,3 +383,19 @@ def test_what_is_known_of_the_register_is_asked_anew_when_it_changes(databases: 
     assert asked == [None, "Bhutan", "Bhutan Carbon"]
     register.close()
     databases.drop(url)
+
+
+def test_who_asks_by_serial_first_finds_the_order_made(filled: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "FEW", 5)
+    monkeypatch.setattr(listing_serial, "LEAF", 5)
+    listings = Listings()
+    with filled.reading() as session:
+        listings.prepare(session)
+    monkeypatch.setattr(listing, "serial_order", lambda _: pytest.fail("the order is made again"))
+    by_serial = UnitsWanted(order=Order(name=BY_SERIAL))
+    with filled.reading() as session:
+        page = listings.units(session, by_serial, offset=3, limit=50)
+        plain = Listings().units(session, UnitsWanted(), offset=0, limit=1000)
+    found = [(one.values[UNITS.place("series")], one.first) for one in page.records]
+    every = sorted((one.values[UNITS.place("series")], one.first) for one in plain.records)
+    assert found == every[3:53]

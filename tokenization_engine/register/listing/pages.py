@@ -125,6 +125,10 @@ class Listings:
         asking = _Asking(self, session, Unit, may_look_long=True)
         return asking.page(found, Order(name=BY_SERIAL), offset, limit)
 
+    def prepare(self, session: Session) -> None:
+        """Find what lists by serial number need, so that the first who asks for one does not wait for it."""
+        self.unit_page(session, unit_numbers(session, Search()), offset=0, limit=1)
+
     def known(self, session: Session, find: Callable[[Session], T]) -> T:
         """What `find` tells of the register; asked once while it stays as it is."""
         state, held = state_of(session), self.held(find)

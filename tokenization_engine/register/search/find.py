@@ -29,7 +29,7 @@ from tokenization_engine.register.search.read import (
     numbers_of_tokens,
     numbers_of_units,
     read_sets,
-    sets_from,
+    sets_under,
 )
 from tokenization_engine.register.search.terms import (
     BEGINNINGS,
@@ -119,7 +119,7 @@ def facet_values(session: Session, facet: Facet, wanted: Search | None = None) -
 def values_of(session: Session, facet: Facet, *, of_units: bool = True) -> Iterator[tuple[str, BitMap]]:
     """Every value of a facet, in order, with the numbers of the units (or projects) that have it."""
     start = facet_term(facet, "")
-    for term, bits in sets_from(session, start if of_units else of_projects([start])[0]):
+    for term, bits in sets_under(session, start if of_units else of_projects([start])[0]):
         yield term.partition(b"\x00")[2].decode(), bits
 
 
@@ -185,7 +185,7 @@ class _Text:
         for word in self.words:
             if len(word) > max(BEGINNINGS):
                 starts = [prefix + word_term(space, word) for space, prefix in self.spaces]
-                yield _union(bits for start in starts for _, bits in sets_from(session, start))
+                yield _union(bits for start in starts for _, bits in sets_under(session, start))
             else:
                 yield _union(read[term] for term in self._terms(word))
 

@@ -26,6 +26,7 @@ _INFO_KEY: Final = "kept_sets"
 _STATE_KEY: Final = "search_state"
 _LEAST_BYTES = 500
 """What a set takes in memory, however few numbers it has."""
+_MOST_BEGINNINGS = 1000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,6 +41,7 @@ class State:
 _READ_STATE = Statement(select(SearchState.last_entry, SearchState.last_unit, SearchState.last_project))
 Read = Callable[[Session, Sequence[bytes]], Mapping[bytes, tuple[BitMap, int]]]
 """Reads sets from their rows: each with its bytes there; terms that nobody has are left out."""
+Terms = tuple[bytes, ...]
 
 
 def state_of(session: Session) -> State:
@@ -62,6 +64,7 @@ class KeptSets:
         self._state: State | None = None
         self._sets: OrderedDict[bytes, tuple[BitMap, int]] = OrderedDict()
         self._bytes = 0
+        self._terms: OrderedDict[bytes, Terms | None] = OrderedDict()
 
     @staticmethod
     def of(session: Session) -> KeptSets | None:
@@ -85,6 +88,21 @@ class KeptSets:
             found |= {term: bits for term, (bits, _) in sets.items()}
         return found
 
+    def terms(self, session: Session, start: bytes, read: Callable[[Session, bytes], Terms | None]) -> Terms | None:
+        """The terms that begin so, from here or read now; None where they are too many to be read one by one."""
+        state = state_of(session)
+        with self._lock:
+            if self._state == state and start in self._terms:
+                self._terms.move_to_end(start)
+                return self._terms[start]
+        found = read(session, start)
+        with self._lock:
+            if self._is_of(state):
+                self._terms[start] = found
+                while len(self._terms) > _MOST_BEGINNINGS:
+                    self._terms.popitem(last=False)
+        return found
+
     def _held(self, state: State, terms: Sequence[bytes]) -> dict[bytes, BitMap]:
         found: dict[bytes, BitMap] = {}
         with self._lock:
@@ -97,14 +115,21 @@ class KeptSets:
 
     def _keep(self, state: State, sets: Mapping[bytes, tuple[BitMap, int]]) -> None:
         with self._lock:
-            if self._state != state:
-                if self._state is not None and state < self._state:
-                    return
-                self._state, self._bytes = state, 0
-                self._sets.clear()
+            if not self._is_of(state):
+                return
             for term, (bits, size) in sets.items():
                 if term not in self._sets:
                     self._sets[term] = (bits, max(size, _LEAST_BYTES))
                     self._bytes += max(size, _LEAST_BYTES)
             while self._bytes > self._most_bytes:
                 self._bytes -= self._sets.popitem(last=False)[1][1]
+
+    def _is_of(self, state: State) -> bool:
+        """Whether what was read at that state is kept: a newer one lets go of everything before it."""
+        if self._state is not None and state < self._state:
+            return False
+        if self._state != state:
+            self._state, self._bytes = state, 0
+            self._sets.clear()
+            self._terms.clear()
+        return True

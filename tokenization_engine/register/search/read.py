@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyroaring import BitMap
-from sqlalchemy import ColumnElement, bindparam, select
+from sqlalchemy import ColumnElement, Integer, bindparam, literal_column, select
 from sqlalchemy.orm import Session
 
 from chain.driver import Statement
@@ -17,6 +17,8 @@ from tokenization_engine.register.search.kept import KeptSets
 from tokenization_engine.register.search.model import SearchBitmap, SearchProject, SearchUnit
 from tokenization_engine.register.value_lists import ListedSelect
 
+_FEW = 200
+"""Terms with one beginning whose sets are looked up one by one; more are read in a row."""
 _BITMAP, _UNIT, _PROJECT = (table_of(kind) for kind in (SearchBitmap, SearchUnit, SearchProject))
 
 
@@ -74,6 +76,21 @@ def sets_from(session: Session, start: bytes, *, end: bytes | None = None) -> It
         yield held, numbers
 
 
+def sets_under(session: Session, start: bytes) -> Iterator[tuple[bytes, BitMap]]:
+    """The same as `sets_from(session, start)`; a few terms are kept, and their sets."""
+    kept = KeptSets.of(session)
+    terms = None if kept is None else kept.terms(session, start, _few_terms)
+    if terms is None:
+        return sets_from(session, start)
+    read = read_sets(session, terms)
+    return ((term, read[term]) for term in terms)
+
+
+def _few_terms(session: Session, start: bytes) -> tuple[bytes, ...] | None:
+    rows = _TERMS_FROM.rows(session.connection(), {"start": start, "end": start + b"\xff", "limit": _FEW + 1})
+    return None if len(rows) > _FEW else tuple([row[0] for row in rows])
+
+
 def unit_ids(session: Session, numbers: Iterable[int]) -> dict[int, str]:
     """The ids of the units of these numbers."""
     return {row[0]: row[1] for row in _UNIT_IDS.rows(session.connection(), numbers)}
@@ -129,6 +146,14 @@ def _from(column: ColumnElement[bytes]) -> Statement:
 
 _SETS = ListedSelect(select(_BITMAP.c.term, _BITMAP.c.bits), _BITMAP.c.term)
 _SETS_FROM = _from(_BITMAP.c.term)
+_TERMS_FROM = Statement(
+    select(_BITMAP.c.term)
+    .where(_BITMAP.c.term >= bindparam("start"), _BITMAP.c.term < bindparam("end"))
+    .distinct()
+    .order_by(_BITMAP.c.term)
+    .limit(bindparam("limit", type_=Integer))
+    .offset(literal_column("0"))
+)
 _UNIT_IDS = ListedSelect(select(_UNIT.c.number, _UNIT.c.unit_id), _UNIT.c.number)
 _PROJECT_IDS = ListedSelect(select(_PROJECT.c.number, _PROJECT.c.project_id), _PROJECT.c.number)
 _OF_UNITS = ListedSelect(select(_UNIT.c.number), _UNIT.c.unit_id)
