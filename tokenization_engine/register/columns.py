@@ -22,12 +22,11 @@ def read_columns(
     readers: Sequence[RecordReader], fields: Sequence[Field], rows: Sequence[Mapping[str, object]]
 ) -> None:
     """Take each field's value of each row into the values of the reader at its place; all have one vocabulary."""
-    given = frozenset[str]().union(*rows)
     columns = []
     for one in fields:
         values: list[Any] = [None] * len(rows)
         refused: _Refusals = {}
-        if one.name in given:
+        if any(one.name in row for row in rows):
             values, refused = _read([row.get(one.name) for row in rows], one, readers[0].vocabulary)
         if one.is_required and None in values:
             refused = {index: "required" for index, value in enumerate(values) if value is None} | refused
@@ -60,8 +59,10 @@ def _are_admitted(given: list[int | None], one: Field) -> bool:
 def _plain_texts(given: list[str | None], one: Field) -> list[str | None] | None:
     """The texts as they are read, if none is longer than the field admits or holds anything but printable ASCII."""
     texts = [text or "" for text in given]
+    if max(map(len, texts)) > one.max_length:
+        return None
     together = "".join(texts)
-    if max(map(len, texts)) > one.max_length or not together.isascii() or not together.isprintable():
+    if not together.isascii() or not together.isprintable():
         return None
     return [text.strip() or None for text in texts]
 

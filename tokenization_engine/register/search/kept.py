@@ -64,7 +64,7 @@ class KeptSets:
         self._state: State | None = None
         self._sets: OrderedDict[bytes, tuple[BitMap, int]] = OrderedDict()
         self._bytes = 0
-        self._terms: OrderedDict[bytes, Terms | None] = OrderedDict()
+        self._terms: OrderedDict[bytes, Terms] = OrderedDict()
 
     @staticmethod
     def of(session: Session) -> KeptSets | None:
@@ -88,20 +88,23 @@ class KeptSets:
             found |= {term: bits for term, (bits, _) in sets.items()}
         return found
 
-    def terms(self, session: Session, start: bytes, read: Callable[[Session, bytes], Terms | None]) -> Terms | None:
-        """The terms that begin so, from here or read now; None where they are too many to be read one by one."""
+    def terms(self, session: Session, start: bytes) -> Terms | None:
+        """The terms that begin so, if they are kept here."""
         state = state_of(session)
         with self._lock:
-            if self._state == state and start in self._terms:
-                self._terms.move_to_end(start)
-                return self._terms[start]
-        found = read(session, start)
+            if self._state != state or start not in self._terms:
+                return None
+            self._terms.move_to_end(start)
+            return self._terms[start]
+
+    def keep_terms(self, session: Session, start: bytes, terms: Terms) -> None:
+        """Keep the terms that begin so, as the session has read them."""
+        state = state_of(session)
         with self._lock:
             if self._is_of(state):
-                self._terms[start] = found
+                self._terms[start] = terms
                 while len(self._terms) > _MOST_BEGINNINGS:
                     self._terms.popitem(last=False)
-        return found
 
     def _held(self, state: State, terms: Sequence[bytes]) -> dict[bytes, BitMap]:
         found: dict[bytes, BitMap] = {}

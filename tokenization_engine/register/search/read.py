@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyroaring import BitMap
-from sqlalchemy import ColumnElement, Integer, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from chain.driver import Statement
@@ -18,7 +18,7 @@ from tokenization_engine.register.search.model import SearchBitmap, SearchProjec
 from tokenization_engine.register.value_lists import ListedSelect
 
 _FEW = 200
-"""Terms with one beginning whose sets are looked up one by one; more are read in a row."""
+"""Terms with one beginning that are kept."""
 _BITMAP, _UNIT, _PROJECT = (table_of(kind) for kind in (SearchBitmap, SearchUnit, SearchProject))
 
 
@@ -77,18 +77,20 @@ def sets_from(session: Session, start: bytes, *, end: bytes | None = None) -> It
 
 
 def sets_under(session: Session, start: bytes) -> Iterator[tuple[bytes, BitMap]]:
-    """The same as `sets_from(session, start)`; a few terms are kept, and their sets."""
+    """The same as `sets_from(session, start)`; who asks again is answered from memory, where the terms are few."""
     kept = KeptSets.of(session)
-    terms = None if kept is None else kept.terms(session, start, _few_terms)
-    if terms is None:
-        return sets_from(session, start)
-    read = read_sets(session, terms)
-    return ((term, read[term]) for term in terms)
-
-
-def _few_terms(session: Session, start: bytes) -> tuple[bytes, ...] | None:
-    rows = _TERMS_FROM.rows(session.connection(), {"start": start, "end": start + b"\xff", "limit": _FEW + 1})
-    return None if len(rows) > _FEW else tuple([row[0] for row in rows])
+    known = None if kept is None else kept.terms(session, start)
+    if known is not None:
+        read = read_sets(session, known)
+        yield from ((term, read[term]) for term in known)
+        return
+    terms: list[bytes] = []
+    for term, bits in sets_from(session, start):
+        if len(terms) <= _FEW:
+            terms.append(term)
+        yield term, bits
+    if kept is not None and len(terms) <= _FEW:
+        kept.keep_terms(session, start, tuple(terms))
 
 
 def unit_ids(session: Session, numbers: Iterable[int]) -> dict[int, str]:
@@ -146,14 +148,6 @@ def _from(column: ColumnElement[bytes]) -> Statement:
 
 _SETS = ListedSelect(select(_BITMAP.c.term, _BITMAP.c.bits), _BITMAP.c.term)
 _SETS_FROM = _from(_BITMAP.c.term)
-_TERMS_FROM = Statement(
-    select(_BITMAP.c.term)
-    .where(_BITMAP.c.term >= bindparam("start"), _BITMAP.c.term < bindparam("end"))
-    .distinct()
-    .order_by(_BITMAP.c.term)
-    .limit(bindparam("limit", type_=Integer))
-    .offset(literal_column("0"))
-)
 _UNIT_IDS = ListedSelect(select(_UNIT.c.number, _UNIT.c.unit_id), _UNIT.c.number)
 _PROJECT_IDS = ListedSelect(select(_PROJECT.c.number, _PROJECT.c.project_id), _PROJECT.c.number)
 _OF_UNITS = ListedSelect(select(_UNIT.c.number), _UNIT.c.unit_id)
