@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import io
 import json
-import json.scanner
 import re
-from bisect import bisect_right
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from json.decoder import JSONObject  # type: ignore[attr-defined]  # exists; typeshed leaves it out
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +26,7 @@ from tokenization_engine.register.values import quoted
 MAX_BYTES = 100 * 2**20
 """Largest JSON file read: a national register's yearly batch is a hundredth of it. CSV may have any size."""
 
+_TEXT_IN_JSON = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -118,16 +118,14 @@ class _JsonReader:
     def __init__(self, text: str, source: str) -> None:
         self._text = text
         self._source = source
-        self._line_starts = [0, *(found.end() for found in re.finditer("\n", text))]
-        decoder = json.JSONDecoder(object_pairs_hook=self._as_pairs, parse_constant=self._refuse_constant)
-        decoder.parse_object = self._parse_object  # type: ignore[attr-defined]  # as above
-        decoder.scan_once = json.scanner.py_make_scanner(decoder)  # type: ignore[attr-defined]  # as above
-        self._decoder = decoder
+        self._rows: list[Row] = []
+        self._doubled: tuple[Row, str] | None = None
 
     def read(self) -> object:
         """The file's one value; raises ImportRefused."""
+        decoder = json.JSONDecoder(object_pairs_hook=self._row, parse_constant=self._refuse_constant)
         try:
-            return self._decoder.decode(self._text)
+            value: object = decoder.decode(self._text)
         except json.JSONDecodeError as error:
             at_end = not self._text[error.pos :].strip()
             hint = "; the file ends there: is it cut off?" if at_end else ""
@@ -136,23 +134,36 @@ class _JsonReader:
             raise _refuse(self._source, f"a number of the file cannot be read ({error})") from error
         except RecursionError as error:
             raise _refuse(self._source, "the file nests lists or objects too deeply to be records") from error
+        for row, line in zip(self._rows, _lines_of_objects(self._text), strict=True):
+            row.line = line
+        if self._doubled is not None:
+            row, name = self._doubled
+            raise _refuse(self._source, f"the name {quoted(name)} stands twice in one record", row.line)
+        return value
 
-    def _parse_object(self, text_and_end: tuple[str, int], *rest: Any) -> tuple[Row, int]:
-        pairs, end = JSONObject(text_and_end, *rest)
-        line = bisect_right(self._line_starts, text_and_end[1] - 1)
-        if isinstance(pairs, dict):
-            pairs = list(pairs.items())
-        row = Row()
-        row.line = line
-        for name, value in pairs:
-            if name in row:
-                raise _refuse(self._source, f"the name {quoted(name)} stands twice in one record", line)
-            row[name] = value
-        return row, end
-
-    @staticmethod
-    def _as_pairs(pairs: list[tuple[str, Any]]) -> Any:
-        return pairs
+    def _row(self, pairs: list[tuple[str, Any]]) -> Row:
+        """An object, as its closing brace is read."""
+        row = Row(pairs)
+        self._rows.append(row)
+        if len(row) < len(pairs) and self._doubled is None:
+            names = Counter(name for name, _ in pairs)
+            self._doubled = (row, next(name for name, count in names.items() if count > 1))
+        return row
 
     def _refuse_constant(self, name: str) -> Any:
         raise _refuse(self._source, f"{name} is no JSON number")
+
+
+def _lines_of_objects(text: str) -> Iterator[int]:
+    """The line on which each object begins, in the order in which they end; the text is JSON.
+
+    No text in JSON goes over the end of a line, so without its texts every brace is left and stands on its line.
+    """
+    braces = _TEXT_IN_JSON.sub("", text)
+    ends_of_lines = [found.start() for found in re.finditer("\n", braces)]
+    open_objects: list[int] = []
+    for found in re.finditer("[{}]", braces):
+        if found[0] == "{":
+            open_objects.append(found.start())
+        else:
+            yield 1 + bisect_left(ends_of_lines, open_objects.pop())
