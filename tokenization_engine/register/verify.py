@@ -13,26 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from tokenization_engine.register.audit import BEFORE_ALL, entry_hash, row_json
+from tokenization_engine.register.guards import wrong_guard
 from tokenization_engine.register.model import RECORD_KINDS, Record, table_of
 from tokenization_engine.register.trail_model import AuditEntry, RegisterState
-
-SQLITE_GUARDS = frozenset(
-    {
-        "audit_trail_in_order",
-        "audit_trail_no_delete",
-        "audit_trail_no_update",
-        "units_overlap_insert",
-        "units_overlap_update",
-    }
-)
-POSTGRES_GUARDS = frozenset(
-    {"audit_trail_no_change", "audit_trail_no_truncate", "units_overlap", "units_overlap_added"}
-)
-"""Triggers that the migrations set."""
 
 _AT_ONCE = 2000
 _ASKED_AT_ONCE = 500
@@ -95,18 +82,10 @@ def verify(session: Session, *, noted: bytes | None = None) -> Proof:
 
 
 def _check_guards(session: Session) -> None:
-    """The triggers are there: without them the database would take what `verify` finds only afterwards."""
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    query = (
-        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        if is_sqlite
-        else ("SELECT tgname FROM pg_trigger WHERE tgenabled IN ('O', 'A')")
-    )
-    missing = (SQLITE_GUARDS if is_sqlite else POSTGRES_GUARDS) - set(session.scalars(text(query)))
-    if missing:
-        raise _Broken(
-            f"the database lacks the guard {min(missing)}: somebody dropped it, or a table was rebuilt without it"
-        )
+    """The triggers are there, and what they were: else the database takes what `verify` finds only afterwards."""
+    wrong = wrong_guard(session)
+    if wrong is not None:
+        raise _Broken(wrong)
 
 
 def _check_trail(session: Session, walk: _Walk, noted: bytes | None) -> None:

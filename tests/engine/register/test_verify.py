@@ -10,13 +10,14 @@ from tests.engine.register.samples import chain_event, imported, only_unit, unit
 from tokenization_engine.errors import RecordInvalid
 from tokenization_engine.register.audit import changes, entry_hash
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
+from tokenization_engine.register.guards import POSTGRES_GUARDS, SQLITE_GUARDS, guards
 from tokenization_engine.register.history import field_changes, project_history, unit_history, written_times
 from tokenization_engine.register.queries import find_project, list_units
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.trail_model import AuditEntry
 from tokenization_engine.register.undo import unapply
 from tokenization_engine.register.units import change_status, split_unit
-from tokenization_engine.register.verify import POSTGRES_GUARDS, SQLITE_GUARDS, Proof, verify
+from tokenization_engine.register.verify import Proof, verify
 
 GUARDS = {
     "sqlite": ("audit_trail_no_update", "audit_trail_no_delete", "audit_trail_in_order"),
@@ -253,7 +254,7 @@ def test_every_entry_says_what_it_changed(filled: Register) -> None:
         assert all(field_changes(one) for one in changes(session))
 
 
-@pytest.mark.parametrize("guard", sorted(SQLITE_GUARDS | POSTGRES_GUARDS))
+@pytest.mark.parametrize("guard", sorted({*SQLITE_GUARDS, *POSTGRES_GUARDS}))
 def test_missing_guard_is_named(filled: Register, guard: str) -> None:
     of_sqlite = filled.engine.dialect.name == "sqlite"
     if guard not in (SQLITE_GUARDS if of_sqlite else POSTGRES_GUARDS):
@@ -263,6 +264,54 @@ def test_missing_guard_is_named(filled: Register, guard: str) -> None:
             text(f"DROP TRIGGER {guard}{on(filled, guard.partition('_overlap')[0].partition('_no_')[0])}")
         )
     assert f"lacks the guard {guard}" in (proof(filled).broken or "")
+
+
+SQLITE_SHAMS = {
+    "audit_trail_in_order": "BEFORE INSERT ON audit_trail BEGIN SELECT 1; END",
+    "audit_trail_no_delete": "BEFORE DELETE ON audit_trail BEGIN SELECT 1; END",
+    "audit_trail_no_update": "BEFORE UPDATE ON audit_trail WHEN 0 "
+    "BEGIN SELECT RAISE(ABORT, 'the audit trail is only ever added to'); END",
+    "units_overlap_insert": "BEFORE INSERT ON units BEGIN SELECT 1; END",
+    "units_overlap_update": "BEFORE UPDATE OF id ON units BEGIN SELECT 1; END",
+}
+POSTGRES_SHAMS = {
+    "audit_trail_no_change": [
+        "CREATE OR REPLACE FUNCTION refuse_change_of_trail() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RETURN NULL; END $$"
+    ],
+    "audit_trail_no_truncate": [
+        "DROP TRIGGER audit_trail_no_truncate ON audit_trail",
+        "CREATE TRIGGER audit_trail_no_truncate BEFORE INSERT ON audit_trail FOR EACH STATEMENT "
+        "EXECUTE FUNCTION refuse_change_of_trail()",
+    ],
+    "units_overlap": [
+        "DROP TRIGGER units_overlap ON units",
+        "CREATE TRIGGER units_overlap BEFORE UPDATE OF id, series, first, last ON units FOR EACH ROW WHEN (false) "
+        "EXECUTE FUNCTION refuse_overlap()",
+    ],
+    "units_overlap_added": ["ALTER FUNCTION refuse_overlaps() SET search_path = elsewhere"],
+}
+
+
+@pytest.mark.parametrize("guard", sorted(SQLITE_SHAMS | POSTGRES_SHAMS))
+def test_guard_that_only_bears_the_name_is_told(filled: Register, guard: str) -> None:
+    assert proof(filled).holds
+    shams = POSTGRES_SHAMS
+    if filled.engine.dialect.name == "sqlite":
+        shams = {name: [f"DROP TRIGGER {name}", f"CREATE TRIGGER {name} {sham}"] for name, sham in SQLITE_SHAMS.items()}
+    if guard not in shams:
+        pytest.skip("a guard of the other database")
+    with filled.engine.begin() as connection:
+        for statement in shams[guard]:
+            connection.execute(text(statement))
+    assert f"the guard {guard} is not the one" in (proof(filled).broken or "")
+
+
+def test_every_guard_that_the_migrations_set_is_held_to_its_digest(filled: Register) -> None:
+    known = SQLITE_GUARDS if filled.engine.dialect.name == "sqlite" else POSTGRES_GUARDS
+    with filled.reading() as session:
+        found = {name: digest for name, digest in guards(session).items() if not name.startswith("RI_Constraint")}
+    assert found == known
 
 
 @pytest.mark.parametrize(
