@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 
 from sqlalchemy.orm import Session
 
+from chain.errors import StoreError
 from chain.garbage import passed_over
 from tokenization_engine.errors import ListsBusy
 from tokenization_engine.register.listing.pages import Listings, LooksLong
@@ -109,7 +111,7 @@ def _begin(url: str, modules: tuple[str, ...]) -> Answer:
     for name in modules:
         import_module(name)
     register, listings = Register.open_to_read(url), Listings()
-    with register.reading() as session:
+    with suppress(StoreError), register.reading() as session:  # who asks is told what is wrong with the database
         listings.prepare(session)
     passed_over()
 

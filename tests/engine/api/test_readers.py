@@ -15,6 +15,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from chain.errors import StoreError
 from chain.node import Node
 from tests.engine.api.conftest import opened as at_the_door
 from tests.engine.databases import Databases
@@ -118,3 +119,10 @@ async def test_processes_start_with_the_door(register: Register, settings: Engin
     async with at_the_door(service, chosen):
         (started,) = set(active_children()) - before
     assert not started.is_alive()
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "sqlite:////nowhere/at/all.sqlite"])
+async def test_a_process_whose_database_is_away_says_so_to_who_asks(url: str) -> None:
+    answer = module._begin(url, ())
+    with pytest.raises(StoreError, match="database"):
+        answer(page, (1,))
