@@ -19,7 +19,7 @@ from tokenization_engine.register.search.read import read_sets
 from tokenization_engine.register.value_lists import ListedSelect
 
 _AT_ONCE = 400
-_TERMS_AT_ONCE = 2_000
+_TERMS_AT_ONCE = 1_000
 _BITMAP = table_of(SearchBitmap)
 _HELD = ListedSelect(
     select(_BITMAP.c.term, _BITMAP.c.chunk, _BITMAP.c.bits).where(
