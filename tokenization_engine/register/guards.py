@@ -13,19 +13,19 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 SQLITE_GUARDS: Mapping[str, str] = {
-    "audit_trail_in_order": "c0c8b6d93236e15d",
-    "audit_trail_no_delete": "d490109c9e84927c",
-    "audit_trail_no_update": "0da9791270c9cc94",
-    "units_overlap_insert": "93125bada2b32a88",
-    "units_overlap_update": "27d60ad1f5cf6781",
+    "audit_trail_in_order": "23acbc72fe5ba1392e100fee17b6348d39d50d09cde57977dac6f9270bfac75e",
+    "audit_trail_no_delete": "b755c07b31b98429b89b107a203124f85248340ecfaa9925af491fcef2c70e57",
+    "audit_trail_no_update": "95e1768c5e595e2a5f0d955a0350899a4f3c7d24de307ff7fcaff0988d85399b",
+    "units_overlap_insert": "02b5168ccf681376e11c5897f2bc2137071589e11fbaa84b61f1286cac054a61",
+    "units_overlap_update": "9ac5f4b7b627d77527d0bc46960c6f817b8eea173e2f86a5c11a496ec4f06ff7",
 }
 POSTGRES_GUARDS: Mapping[str, str] = {
-    "audit_trail_no_change": "f9f9335890879cf6",
-    "audit_trail_no_truncate": "b2fb713f1ae652b8",
-    "units_overlap": "30392fcf4c7218a7",
-    "units_overlap_added": "9b3865a0d47986c5",
+    "audit_trail_no_change": "05d4ad1910e53cdfd906379c091140b0d52d059c210834aacf07a494b06cdac6",
+    "audit_trail_no_truncate": "b78fd8ea9731ad5284ec97beb0dbda0caa5d3d7648635942a2e01c982b7aa163",
+    "units_overlap": "9dbd0db8b276e54b225e4a24f66b95f6f19a4d617346200090440686f6a5bdca",
+    "units_overlap_added": "f3cd6b3b22c48bfec75c3d236dfa4750d83b69b8c965ae668210301015b170ae",
 }
-"""Their digests: the first 16 hex digits of a sha256. A migration that sets another guard notes its digest here."""
+"""Their digests, sha256 in hex. A migration that sets another guard notes its digest here."""
 
 _ON_SQLITE = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 _ON_POSTGRES = """
@@ -61,6 +61,4 @@ def guards(session: Session) -> dict[str, str]:
 
 
 def _digest(*parts: object) -> str:
-    """However its words are spaced."""
-    words = "\n".join(" ".join(str(part).split()) for part in parts)
-    return sha256(words.encode()).hexdigest()[:16]
+    return sha256("\n".join(map(str, parts)).encode()).hexdigest()
