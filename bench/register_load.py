@@ -17,11 +17,11 @@ from chain.garbage import passed_over, seldom_collected
 from puzzles.units import AssetId, CoinId, Height
 from tokenization_engine.register.chain_events import ChainEvent, mark_tokenized
 from tokenization_engine.register.intake import Intake
-from tokenization_engine.register.listing.rows import read_units, unit_json
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.search.find import Search, count_units, cut, has, unit_numbers
 from tokenization_engine.register.search.terms import Facet
 from tokenization_engine.register.store import Register
+from tokenization_engine.register_api.observer import units_shown
 
 PAGE = 100
 TOKENS = 1000
@@ -168,12 +168,12 @@ def _asker(name: str, make: Question) -> Callable[[Session, random.Random], None
 
 
 def _answer(session: Session, wanted: Search, page: int) -> None:
-    """The page's records with all that a reader is shown of them, as JSON."""
+    """The page's records with all that a buyer is shown of them, as JSON."""
     found = unit_numbers(session, wanted)
-    units = read_units(session, cut(found, page * PAGE, PAGE))
+    units = units_shown(session, cut(found, page * PAGE, PAGE))
     expected = max(0, min(PAGE, len(found) - page * PAGE))
     assert len(units) == expected, f"page {page} of {len(found)} records holds {len(units)}"
-    orjson.dumps([unit_json(one) for one in units])
+    orjson.dumps(units)
 
 
 def _tokenize(register: Register, unit_ids: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ _ASKED_AFTER_SECONDS = 0.5
 """How long a server's connection idles until it is asked for a sign of life before its next use."""
 
 _IDLE_SINCE = "idle_since"
+_IS_READER = "is_reader"
 
 _MAPPED_BYTES = 2**31
 """Of a SQLite file in a process that only reads it: about the most that SQLite maps."""
@@ -80,14 +81,15 @@ def read_url(url: str) -> URL:
     return parsed
 
 
-def new_engine(url: str, *, is_mapped: bool = False) -> Engine:
+def new_engine(url: str, *, is_made_to_read: bool = False) -> Engine:
     """An engine for the database at `url`, whose schema is not looked at; raises StoreUnreadable.
 
-    With `is_mapped` a SQLite file is mapped into memory: see `chain.database.open_to_read`.
+    One that is made to read serves nothing else, and maps a SQLite file into memory: see `chain.database.open_to_read`.
     """
     parsed = read_url(url)
+    options = _reading_options(parsed) if is_made_to_read else {}
     try:
-        engine = create_engine(parsed, **_pool(parsed))
+        engine = create_engine(parsed, execution_options={_IS_READER: is_made_to_read}, **_pool(parsed), **options)
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreUnreadable(f"the database URL names no driver we know: {_EXPECTED_URL}") from error
     except ModuleNotFoundError as error:
@@ -96,7 +98,7 @@ def new_engine(url: str, *, is_mapped: bool = False) -> Engine:
             "pip install 'carbon-registry-on-chia[postgres]'"
         ) from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", partial(_on_sqlite_connect, is_mapped=is_mapped))
+        event.listen(engine, "connect", partial(_on_sqlite_connect, is_mapped=is_made_to_read))
         event.listen(engine, "begin", _on_sqlite_begin)
     else:
         event.listen(engine, "connect", _on_postgres_connect)
@@ -104,6 +106,19 @@ def new_engine(url: str, *, is_mapped: bool = False) -> Engine:
         event.listen(engine, "checkin", _on_checkin)
         event.listen(engine, "checkout", partial(_on_checkout, engine.dialect))
     return engine
+
+
+@lru_cache(maxsize=4)
+def to_read(engine: Engine) -> Engine:
+    """The engine for who only reads, and begins with `chain.driver.Statement.begin_with`; one made to read is that."""
+    if engine.get_execution_options().get(_IS_READER):
+        return engine
+    return engine.execution_options(**{_IS_READER: True}, **_reading_options(engine.url))
+
+
+def _reading_options(url: URL) -> dict[str, Any]:
+    """The driver of a server begins no transaction by itself then."""
+    return {} if url.get_backend_name() == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
 
 
 def _pool(url: URL) -> dict[str, Any]:
@@ -116,9 +131,11 @@ def _pool(url: URL) -> dict[str, Any]:
 
 def _on_postgres_connect(connection: Any, _record: object) -> None:
     """Rows are looked up by the hundred, in memory or on a disk without a needle: taken for slow, such a look is
-    planned as a reading of the whole table.
+    planned as a reading of the whole table. Days are written as texts in one style, whatever the server's own is.
     """
-    connection.execute(f"SET lock_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}; SET random_page_cost = 1.1")
+    connection.execute(
+        f"SET lock_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}; SET random_page_cost = 1.1; SET datestyle = 'ISO'"
+    )
     connection.commit()
 
 
@@ -158,7 +175,10 @@ def _on_sqlite_connect(connection: sqlite3.Connection, _record: object, *, is_ma
 
 
 def _on_sqlite_begin(connection: Connection) -> None:
-    if not connection.get_execution_options().get("is_writer", False):
+    options = connection.get_execution_options()
+    if options.get(_IS_READER):
+        return
+    if not options.get("is_writer", False):
         driver: Any = connection.connection.driver_connection
         driver.execute("BEGIN")  # which waits for nobody, and asks the file nothing yet
         return

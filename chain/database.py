@@ -15,10 +15,9 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     URL,
@@ -30,6 +29,7 @@ from sqlalchemy import (
     String,
     column,
     inspect,
+    literal_column,
     select,
     table,
     text,
@@ -42,9 +42,12 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
-from chain.connections import file_of, name_of, new_engine
+from chain.connections import file_of, name_of, new_engine, to_read
+from chain.driver import Statement, end_with_commit
 from chain.errors import ChainError, OutcomeUnknown, RequestError, StoreBusy, StoreUnreadable
 
+FIRST_ROWS: Final = "first_rows"
+"""Where a session that only reads has the rows of its first question."""
 MIGRATION_LOCK = 0x0CA2B01
 """PostgreSQL's advisory lock while a schema is brought up to date: two programs may start at once."""
 
@@ -60,6 +63,7 @@ _THERE_ALREADY = "42P07"
 _DAMAGED = frozenset({"XX001", "XX002"})
 """A page of a table, or of an index, does not read."""
 
+_ANYTHING = Statement(select(literal_column("1")))
 _SCRIPT_NAME = re.compile(r"v([0-9]{4})_\w+\.py", re.ASCII)
 _SERIAL_DIGITS = 20
 _MAX_UINT64 = 2**64 - 1
@@ -148,7 +152,7 @@ def open_to_read(url: str) -> Engine:
     A SQLite file is mapped into the process, which saves a fifth of a page's work. What a broken disk would say to the
     reader as an error then ends the process, so it must be one whose end harms nobody.
     """
-    return new_engine(url, is_mapped=True)
+    return new_engine(url, is_made_to_read=True)
 
 
 @contextmanager
@@ -184,17 +188,31 @@ def building(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Session]:
-    """A session that only reads, all of it of one moment; whatever it changed by mistake is not written.
+def reading(engine: Engine, first: Statement = _ANYTHING) -> Iterator[Session]:
+    """A session that only reads, all of it of the moment of its first question, whose rows are in the session's `info`
+    under FIRST_ROWS; whatever it changed by mistake is not written.
 
     On SQLite every transaction is of one moment; PostgreSQL is asked for it, and to refuse a change. There it ends
     with a COMMIT: after a ROLLBACK the driver forgets the statements that it prepared.
     """
-    with errors_in_words(engine.url), Session(_read_engine(engine), autoflush=False) as session:
-        yield session
-        if engine.dialect.name == "postgresql":
-            session.expunge_all()
-            session.commit()
+    with errors_in_words(engine.url), to_read(engine).connect() as connection:
+        rows = first.begin_with(connection)
+        with _Reading(connection) as session:
+            session.info[FIRST_ROWS] = rows
+            yield session
+            if engine.dialect.name == "postgresql":
+                end_with_commit(connection)
+
+
+class _Reading(Session):
+    """A session in a transaction that its connection has begun: the mapper's own is made where somebody asks it."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, autoflush=False)
+        self._connection = connection
+
+    def connection(self, *_: object, **__: object) -> Connection:
+        return self._connection
 
 
 @contextmanager
@@ -308,13 +326,6 @@ def _make_private(file: Path) -> None:
     """
     with suppress(OSError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-
-
-@lru_cache(maxsize=4)
-def _read_engine(engine: Engine) -> Engine:
-    if engine.dialect.name == "sqlite":
-        return engine
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def _write_engine(engine: Engine, patience: float | None = None) -> Engine:

@@ -26,7 +26,7 @@ class Statement:
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
         """All the rows; raises SQLAlchemy's DBAPIError."""
         dialect = connection.dialect
-        text, order = self._made.get(dialect.name) or self._make(dialect)
+        text, order = self._in(dialect)
         given = values if order is None else tuple([values[name] for name in order])
         for hear in connection.dispatch.before_cursor_execute:
             hear(connection, None, text, given, None, False)
@@ -40,11 +40,44 @@ class Statement:
             raise in_sqlalchemys_words(connection, text, error) from error
         return rows
 
+    def begin_with(self, connection: Connection) -> list[Row]:
+        """The rows of one without parameters, asked as a transaction that only reads begins: all of it is of the moment
+        of this question. A server is told both in one message.
+        """
+        dialect = connection.dialect
+        text, _ = self._in(dialect)
+        for hear in connection.dispatch.before_cursor_execute:
+            hear(connection, None, text, (), None, False)
+        driver: Any = connection.connection.driver_connection
+        try:
+            if dialect.name == "postgresql":
+                cursor = driver.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {text}", prepare=False)
+                cursor.nextset()
+                rows: list[Row] = cursor.fetchall()
+            else:
+                driver.execute("BEGIN")
+                rows = driver.execute(text).fetchall()
+        except dialect.loaded_dbapi.Error as error:
+            raise in_sqlalchemys_words(connection, text, error) from error
+        return rows
+
+    def _in(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+        return self._made.get(dialect.name) or self._make(dialect)
+
     def _make(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
         compiled = self._query.compile(dialect=dialect)
         order = None if compiled.positiontup is None else tuple(compiled.positiontup)
         made = self._made[dialect.name] = (str(compiled), order)
         return made
+
+
+def end_with_commit(connection: Connection) -> None:
+    """End the transaction that `begin_with` began on a server; raises SQLAlchemy's DBAPIError."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.commit()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise in_sqlalchemys_words(connection, "COMMIT", error) from error
 
 
 def in_sqlalchemys_words(connection: Connection, statement: str, error: Any) -> StatementError:

@@ -14,7 +14,7 @@ from chain.errors import OutcomeUnknown, StoreError, StoreUnreadable
 from chain.garbage import seldom_collected
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.search import rebuild as search_rebuild
-from tokenization_engine.register.search.kept import KeptSets
+from tokenization_engine.register.search.kept import READ_STATE, KeptSets
 from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 MIGRATIONS = "tokenization_engine.migrations"
@@ -61,8 +61,8 @@ class Register:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that only reads."""
-        with database.reading(self.engine) as session:
-            self._sets.serve(session)
+        with database.reading(self.engine, READ_STATE) as session:
+            self._sets.serve(session, session.info[database.FIRST_ROWS])
             yield session
 
     def with_patience(self, seconds: float) -> Register:

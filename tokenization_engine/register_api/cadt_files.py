@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from tokenization_engine.api_keys import May
 from tokenization_engine.errors import ImportRefused, Problem, RecordInvalid
 from tokenization_engine.register.imports import stage_file
 from tokenization_engine.register.listing.pages import Listings
-from tokenization_engine.register.listing.rows import ProjectRow, UnitRow
 from tokenization_engine.register.search.find import MAX_PAGE
+from tokenization_engine.register.search.read import project_ids, unit_ids
 from tokenization_engine.register.staging.many import StagedMany
 from tokenization_engine.register_api.bodies import token_claims
 from tokenization_engine.register_api.core import Api, Call, Route, Style
@@ -66,12 +65,13 @@ def _ids(session: Session, query: UnitsQuery | ProjectsQuery) -> list[str]:
     listings = Listings()
     found: list[str] = []
     while len(found) < _MAX_LISTED:
-        some: Sequence[UnitRow | ProjectRow]
         if isinstance(query, UnitsQuery):
-            some = listings.units(session, query.wanted(), offset=len(found), limit=MAX_PAGE).records
+            some = listings.units(session, query.wanted(), offset=len(found), limit=MAX_PAGE).numbers
+            names = unit_ids(session, some)
         else:
-            some = listings.projects(session, query.wanted(), offset=len(found), limit=MAX_PAGE).records
-        found += [str(record.values[0]) for record in some]
+            some = listings.projects(session, query.wanted(), offset=len(found), limit=MAX_PAGE).numbers
+            names = project_ids(session, some)
+        found += [names[one] for one in some]
         if len(some) < MAX_PAGE:
             break
     return found

@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from tokenization_engine.api_keys import May
 from tokenization_engine.register.audit import Change, changes
 from tokenization_engine.register.listing.pages import LooksLong
-from tokenization_engine.register.listing.rows import PARTS, find_project, find_unit, read_parts
 from tokenization_engine.register.listing.words import check_lists
 from tokenization_engine.register.model import RECORD_KINDS, Organization, Project, Unit, table_of
 from tokenization_engine.register.organizations import find_home, metadata_of
@@ -39,8 +38,9 @@ from tokenization_engine.register_api.schemas import ANY_LIST, PROJECT, UNIT, pa
 from tokenization_engine.register_api.shapes import (
     home_uid,
     org_uid,
-    part_shape,
+    part_shapes,
     project_shape,
+    project_shapes,
     unit_shape,
     unit_shapes,
 )
@@ -57,7 +57,7 @@ async def units(api: Api, call: Call) -> object:
     query: UnitsQuery = call.query
     if query.warehouseUnitId is not None:
         name = query.warehouseUnitId
-        return await api.read(lambda session: _unit(session, name))
+        return await api.read(lambda session: unit_shape(session, name))
     if query.xls:
         return await download(api, call)
     query.needs_page(unless=query.onlyTokenizedUnits is not None)
@@ -74,7 +74,7 @@ def _units(reading: Reading, query: UnitsQuery) -> object:
     page = reading.listings.units(
         reading.session, query.wanted(), offset=query.offset, limit=size, may_look_long=reading.may_look_long
     )
-    return _paged(query, unit_shapes(page.records, org, query.columns), page.count)
+    return _paged(query, unit_shapes(reading.session, page.numbers, org, query.columns), page.count)
 
 
 async def projects(api: Api, call: Call) -> object:
@@ -82,7 +82,7 @@ async def projects(api: Api, call: Call) -> object:
     query: ProjectsQuery = call.query
     if query.warehouseProjectId is not None:
         name = query.warehouseProjectId
-        return await api.read(lambda session: _project(session, name))
+        return await api.read(lambda session: project_shape(session, name))
     if query.xls:
         return await download(api, call)
     query.needs_page(unless=bool(query.projectIds))
@@ -99,19 +99,7 @@ def _projects(reading: Reading, query: ProjectsQuery) -> object:
     page = reading.listings.projects(
         reading.session, query.wanted(), offset=query.offset, limit=size, may_look_long=reading.may_look_long
     )
-    return _paged(query, [project_shape(project, org, query.columns) for project in page.records], page.count)
-
-
-def _unit(session: Session, unit_id: str) -> object:
-    """The unit with everything that belongs to it; None, as in CADT, if there is none."""
-    unit = find_unit(session, unit_id)
-    return None if unit is None else unit_shape(unit, home_uid(session))
-
-
-def _project(session: Session, project_id: str) -> object:
-    """The project with everything that belongs to it; None, as in CADT, if there is none."""
-    project = find_project(session, project_id)
-    return None if project is None else project_shape(project, home_uid(session))
+    return _paged(query, project_shapes(reading.session, page.numbers, org, query.columns), page.count)
 
 
 def _paged(query: Paged, rows: list[dict[str, Any]], count: int) -> object:
@@ -139,8 +127,7 @@ def _parts_page(reading: Reading, name: str, query: Paged) -> object:
     if query.limit is None and not reading.may_look_long:
         raise LooksLong
     org = reading.listings.known(reading.session, home_uid)
-    found = read_parts(reading.session, name, offset=query.offset, limit=query.limit or MAX_WHOLE_LIST)
-    return [part_shape(PARTS[name], row, project_id, org) for row, project_id in found]
+    return part_shapes(reading.session, name, org, offset=query.offset, limit=query.limit or MAX_WHOLE_LIST)
 
 
 async def staged(api: Api, call: Call) -> object:

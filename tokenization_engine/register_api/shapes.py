@@ -6,26 +6,32 @@ tell, and are left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chain.driver import Statement
-from tokenization_engine.register.listing.rows import (
-    ISSUANCES,
-    LABELS,
-    PARTS,
-    PROJECTS,
-    UNITS,
-    IssuanceRow,
-    ProjectRow,
-    RowsOf,
-    UnitRow,
-    Values,
+from tokenization_engine.register.listing.rows import UNIT_LINKS, Form, Json, Projects, Units
+from tokenization_engine.register.model import (
+    PROJECT_CHILDREN,
+    Label,
+    LabelUnit,
+    Organization,
+    Project,
+    Unit,
+    table_of,
 )
-from tokenization_engine.register.model import Organization, Project, Unit, table_of
+
+_PARTS = {
+    name: Form.published(kind, warehouseProjectId=table_of(kind).c.warehouse_project_id)
+    for name, kind in PROJECT_CHILDREN.items()
+}
+_LABEL = Form.published(
+    Label, warehouseProjectId=table_of(Label).c.warehouse_project_id, label_unit=table_of(LabelUnit).c.id
+)
+_UNITS = Units(Form.published(Unit, **UNIT_LINKS), issuance=_PARTS["issuances"], label=_LABEL)
+_PROJECTS = Projects(Form.published(Project), _PARTS)
 
 
 def org_uid(organization: Organization | None) -> str | None:
@@ -39,63 +45,65 @@ def home_uid(session: Session) -> str | None:
     return str(found[0][0]).replace("-", "") if found else None
 
 
-def project_shape(project: ProjectRow, org: str | None, columns: Collection[str] = ()) -> dict[str, Any]:
-    """The project with its parts; only the columns named, if any is."""
-    project_id = project.values[0]
-    found = {**PROJECTS.published(project.values), "orgUid": org}
-    for name, rows in project.parts.items():
-        if not columns or name in columns:
-            found[name] = [part_shape(PARTS[name], row, project_id, org) for row in rows]
-    return _only(found, columns, Project.id_name)
+def project_shapes(
+    session: Session, numbers: Sequence[int], org: str | None, columns: Collection[str] = ()
+) -> list[Json]:
+    """The projects of these numbers of the search index with their parts; only the columns named, if any is."""
+    read = _PROJECTS.read(session, numbers, columns or None)
+    return [_only(_project_shape(*one, org), columns, Project.id_name) for one in read]
 
 
-def part_shape(rows: RowsOf, row: Values, project_id: str, org: str | None) -> dict[str, Any]:
-    """A part of a project."""
-    found = rows.published(row)
-    found["warehouseProjectId"] = project_id
-    found["orgUid"] = org
-    return found
+def project_shape(session: Session, project_id: str) -> Json | None:
+    """The project of that id."""
+    found = _PROJECTS.find(session, project_id)
+    return None if found is None else _project_shape(*found, home_uid(session))
 
 
-def unit_shape(unit: UnitRow, org: str | None, columns: Collection[str] = ()) -> dict[str, Any]:
-    """The unit with its issuance and labels; only the columns named, if any is."""
-    return _unit_shape(unit, org, columns, _issuance_shape(unit.issuance, org))
+def part_shapes(session: Session, name: str, org: str | None, *, offset: int, limit: int) -> list[Json]:
+    """The parts of all projects on the list of that name, in the order of ids."""
+    return _of(org, _PROJECTS.part_page(session, name, offset=offset, limit=limit))
 
 
-def unit_shapes(units: Iterable[UnitRow], org: str | None, columns: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The units so; those of one issuance share what is written of it."""
-    issuances: dict[str, dict[str, Any]] = {}
-    found: list[dict[str, Any]] = []
-    for unit in units:
-        issuance = issuances.get(unit.issuance_id)
-        if issuance is None:
-            issuance = issuances[unit.issuance_id] = _issuance_shape(unit.issuance, org)
-        found.append(_unit_shape(unit, org, columns, issuance))
-    return found
+def unit_shapes(session: Session, numbers: Sequence[int], org: str | None, columns: Collection[str] = ()) -> list[Json]:
+    """The units of these numbers with their issuances and labels; only the columns named, if any is."""
+    read = _UNITS.read(session, numbers)
+    return [_only(_unit_shape(*one, org), columns, Unit.id_name) for one in read]
 
 
-def _issuance_shape(issuance: IssuanceRow, org: str | None) -> dict[str, Any]:
-    return part_shape(ISSUANCES, issuance.values, issuance.project_id, org)
+def unit_shape(session: Session, unit_id: str) -> Json | None:
+    """The unit of that id."""
+    found = _UNITS.find(session, unit_id)
+    return None if found is None else _unit_shape(*found, home_uid(session))
 
 
-def _unit_shape(unit: UnitRow, org: str | None, columns: Collection[str], issuance: dict[str, Any]) -> dict[str, Any]:
-    project_id = unit.issuance.project_id
-    found = UNITS.published(unit.values)
-    unit_id = unit.values[0]
-    found["issuanceId"] = unit.issuance_id
-    found["projectLocationId"] = unit.location_id
-    found["serialNumberBlock"] = unit.serial_number_block
-    found["orgUid"] = org
-    found["issuance"] = issuance
-    found["labels"] = labels = []
-    for one in unit.labels:
-        label = part_shape(LABELS, one.label, project_id, org)
-        label["label_unit"] = {"id": one.link_id, "warehouseUnitId": unit_id, "labelId": one.label[0], "orgUid": org}
-        labels.append(label)
-    return _only(found, columns, Unit.id_name)
+def _project_shape(project: Json, parts: dict[str, list[Json]], org: str | None) -> Json:
+    project["orgUid"] = org
+    for name, rows in parts.items():
+        project[name] = _of(org, rows)
+    return project
 
 
-def _only(found: dict[str, Any], columns: Collection[str], id_name: str) -> dict[str, Any]:
+def _unit_shape(unit: Json, issuance: Json, labels: list[Json], org: str | None) -> Json:
+    unit["orgUid"] = issuance["orgUid"] = org
+    unit["issuance"] = issuance
+    unit["labels"] = _of(org, labels)
+    for label in labels:
+        label["label_unit"] = {
+            "id": label["label_unit"],
+            "warehouseUnitId": unit[Unit.id_name],
+            "labelId": label[Label.id_name],
+            "orgUid": org,
+        }
+    return unit
+
+
+def _of(org: str | None, parts: list[Json]) -> list[Json]:
+    for one in parts:
+        one["orgUid"] = org
+    return parts
+
+
+def _only(found: Json, columns: Collection[str], id_name: str) -> Json:
     if not columns:
         return found
     kept = {name: value for name, value in found.items() if name in columns}

@@ -31,13 +31,13 @@ from tokenization_engine.desk import Desk
 from tokenization_engine.journal import State, jobs
 from tokenization_engine.register.chain_events import apply_retirement
 from tokenization_engine.register.imports import import_bytes
-from tokenization_engine.register.listing.rows import find_unit as find_row
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
 from tokenization_engine.register.search.model import SearchBitmap
 from tokenization_engine.register.search.terms import LABELLED
 from tokenization_engine.register.staging.desk import count_staged, drop
 from tokenization_engine.register.store import MIGRATIONS, Register
 from tokenization_engine.register.verify import verify
+from tokenization_engine.register_api.shapes import unit_shape
 from tokenization_engine.store import JobRow
 
 REVISIONS = revisions(MIGRATIONS)
@@ -126,9 +126,9 @@ def test_index_made_before_it_knew_who_has_labels_is_made_anew(old: Callable[...
         gone = delete(SearchBitmap).where(SearchBitmap.term == LABELLED)
         assert connection.execute(gone).rowcount == 1
     with opened(engine) as register, register.reading() as session:
-        unit_row = find_row(session, UNIT["id"])
-        assert unit_row is not None
-        assert [one.label[0] for one in unit_row.labels] == [LABEL["id"]]
+        shape = unit_shape(session, UNIT["id"])
+        assert shape is not None
+        assert [one["id"] for one in shape["labels"]] == [LABEL["id"]]
 
 
 @pytest.mark.parametrize("revision", SOME)

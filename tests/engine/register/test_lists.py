@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -20,16 +21,17 @@ from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.listing import by_serial as listing_serial
 from tokenization_engine.register.listing import order as listing_order
 from tokenization_engine.register.listing import pages as listing
-from tokenization_engine.register.listing import rows as page_rows
 from tokenization_engine.register.listing.comparing import Op
-from tokenization_engine.register.listing.pages import Listings, LooksLong
-from tokenization_engine.register.listing.rows import PROJECTS, UNITS, ProjectRow, UnitRow
+from tokenization_engine.register.listing.pages import Listings, LooksLong, Page
 from tokenization_engine.register.listing.words import BY_SERIAL, Order, ProjectsWanted, UnitsWanted, Where
-from tokenization_engine.register.model import Project, Unit
+from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Record, Unit
 from tokenization_engine.register.organizations import find_home, set_home
 from tokenization_engine.register.queries import UnitFilter, list_units
+from tokenization_engine.register.search.read import project_ids, unit_ids
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.units import split_unit
+from tokenization_engine.register_api import observer
+from tokenization_engine.register_api.shapes import project_shapes, unit_shapes
 
 OWNERS = (None, "Bär & Söhne", "a%b_c", "A%B_C", "back\\slash", "zz top", "Buyer 1", "Buyer 12", "འབྲུག")
 COLUMNS = {one.name: one.column for one in Unit.fields if not one.is_ours} | {
@@ -107,11 +109,17 @@ def numbered(session: Session) -> list[Unit]:
     """Every unit in the order in which it came."""
     page = Listings().units(session, UnitsWanted(), offset=0, limit=1000)
     units = {one.id: one for one in session.scalars(select(Unit))}
-    return [units[row.values[0]] for row in page.records]
+    return [units[one] for one in ids(session, page)]
 
 
-def ids(rows: Any) -> list[str]:
-    return [row.values[0] for row in rows]
+def ids(session: Session, page: Page) -> list[str]:
+    found = unit_ids(session, page.numbers)
+    return [found[number] for number in page.numbers]
+
+
+def project_names(session: Session, page: Page) -> list[str]:
+    found = project_ids(session, page.numbers)
+    return [found[number] for number in page.numbers]
 
 
 def key_of(name: str) -> Callable[[Any], Any]:
@@ -134,7 +142,7 @@ def test_every_order_holds_on_every_page(filled: Register, amount: str, is_desce
             expected = expected[::-1] if is_descending else expected
             for offset, limit in ((0, 7), (64, 5), (129, 100), (len(every) - 3, 10), (len(every), 4), (0, 1000)):
                 page = listings.units(session, UnitsWanted(order=order), offset=offset, limit=limit)
-                assert ids(page.records) == expected[offset : offset + limit], (name, offset)
+                assert ids(session, page) == expected[offset : offset + limit], (name, offset)
                 assert page.count == len(every)
 
 
@@ -184,12 +192,12 @@ def test_every_condition_finds_what_fits(
         every = numbered(session)
         expected = [one.id for one in every if fits(getattr(one, COLUMNS[name]), op, values)]
         page = Listings().units(session, UnitsWanted(where=where), offset=0, limit=1000)
-        assert ids(page.records) == expected
+        assert ids(session, page) == expected
         assert page.count == len(expected)
         ordered = UnitsWanted(where=where, order=Order(name=BY_SERIAL))
-        by_serial = Listings().units(session, ordered, offset=2, limit=5).records
+        by_serial = Listings().units(session, ordered, offset=2, limit=5)
         found = [one for one in every if one.id in set(expected)]
-        assert ids(by_serial) == [one.id for one in sorted(found, key=key_of(BY_SERIAL))][2:7]
+        assert ids(session, by_serial) == [one.id for one in sorted(found, key=key_of(BY_SERIAL))][2:7]
 
 
 def fits(value: Any, op: Op, texts: tuple[str, ...]) -> bool:
@@ -221,40 +229,102 @@ def test_names_find_their_own(filled: Register) -> None:
             value = getattr(every[40], column)
             where = (Where(name=name, op=Op.EQ, values=(value, "none")),)
             found = Listings().units(session, UnitsWanted(where=where), offset=0, limit=1000)
-            assert ids(found.records) == [one.id for one in every if getattr(one, column) == value]
+            assert ids(session, found) == [one.id for one in every if getattr(one, column) == value]
 
 
 def test_projects_are_ordered_and_found(filled: Register, amount: str) -> None:
     with filled.reading() as session:
         every = {one.id: one for one in session.scalars(select(Project))}
-        came = [every[one] for one in ids(Listings().projects(session, ProjectsWanted(), offset=0, limit=100).records)]
+        came = [
+            every[one]
+            for one in project_names(session, Listings().projects(session, ProjectsWanted(), offset=0, limit=100))
+        ]
         for name, column in (("projectName", "project_name"), ("description", "description"), ("sector", "sector")):
             ordered = sorted(came, key=lambda one: ((value := getattr(one, column)) is not None, value))
             for back in (False, True):
                 expected = [one.id for one in (ordered[::-1] if back else ordered)]
                 wanted = ProjectsWanted(order=Order(name=name, is_descending=back))
-                assert ids(Listings().projects(session, wanted, offset=1, limit=4).records) == expected[1:5]
+                page = Listings().projects(session, wanted, offset=1, limit=4)
+                assert project_names(session, page) == expected[1:5]
         named = ProjectsWanted(where=(Where(name="projectName", op=Op.LIKE, values=("wind",)),))
         found = Listings().projects(session, named, offset=0, limit=100)
-        assert ids(found.records) == [one.id for one in came if one.project_name.lower() == "wind"]
+        assert project_names(session, found) == [one.id for one in came if one.project_name.lower() == "wind"]
         marked = Listings().projects(session, ProjectsWanted(has_tokens=True), offset=0, limit=100)
         sold = {one.issuance.warehouse_project_id for one in numbered(session) if one.marketplace_identifier}
-        assert set(ids(marked.records)) == sold != set(every)
+        assert set(project_names(session, marked)) == sold != set(every)
 
 
-def test_rows_are_written_as_the_objects_are(filled: Register) -> None:
+def test_buyers_are_shown_what_the_records_hold(filled: Register) -> None:
     with filled.reading() as session:
-        rows: list[UnitRow] = list(Listings().units(session, UnitsWanted(), offset=0, limit=1000).records)
-        objects = {one.id: one for one in session.scalars(select(Unit))}
-        assert [page_rows.unit_json(row) for row in rows] == [records.unit_json(objects[row.values[0]]) for row in rows]
-        assert [row.is_tokenized for row in rows] == [objects[row.values[0]].is_tokenized for row in rows]
-        assert any(row.is_tokenized for row in rows)
-        projects: list[ProjectRow] = list(Listings().projects(session, ProjectsWanted(), offset=0, limit=100).records)
-        assert [page_rows.project_json(row) for row in projects] == [
-            records.project_json(session.get_one(Project, row.values[0])) for row in projects
+        page = Listings().units(session, UnitsWanted(), offset=0, limit=1000)
+        shown = observer.units_shown(session, page.numbers)
+        assert shown == [bought(session.get_one(Unit, one)) for one in ids(session, page)]
+        assert len(shown) > 100
+        assert {one["isTokenized"] for one in shown} == {True, False}
+        assert {len(one["labels"]) for one in shown} == {0, 1, 2}
+        listed = Listings().projects(session, ProjectsWanted(), offset=0, limit=100)
+        assert observer.projects_shown(session, listed.numbers) == [
+            records.project_json(session.get_one(Project, one)) for one in project_names(session, listed)
         ]
-        assert {len(row.values) for row in rows} == {UNITS.width}
-        assert {len(row.values) for row in projects} == {PROJECTS.width}
+
+
+def bought(unit: Unit) -> dict[str, Any]:
+    project, labels = unit.issuance.project, sorted(unit.label_units, key=lambda link: link.label_id)
+    return records.unit_json(unit) | {
+        "warehouseProjectId": project.id,
+        "projectName": project.project_name,
+        "methodology": project.methodology,
+        "isTokenized": unit.is_tokenized,
+        "labels": [{"label": link.label.label, "labelType": link.label.label_type} for link in labels],
+    }
+
+
+@pytest.mark.parametrize("org", ["abc", None])
+def test_records_are_published_as_they_are_held(filled: Register, org: str | None) -> None:
+    with filled.reading() as session:
+        page = Listings().units(session, UnitsWanted(), offset=0, limit=1000)
+        shapes = unit_shapes(session, page.numbers, org)
+        assert shapes == [published_unit(session.get_one(Unit, one), org) for one in ids(session, page)]
+        assert {len(one["labels"]) for one in shapes} == {0, 1, 2}
+        listed = Listings().projects(session, ProjectsWanted(), offset=0, limit=100)
+        objects = [session.get_one(Project, one) for one in project_names(session, listed)]
+        assert project_shapes(session, listed.numbers, org) == [published_project(one, org) for one in objects]
+        some = project_shapes(session, listed.numbers[:2], org, ["projectName", "issuances"])
+        assert [set(one) for one in some] == [{"projectName", "issuances"}] * 2
+        assert [set(one) for one in unit_shapes(session, page.numbers[:1], org, ["nothing"])] == [{"warehouseUnitId"}]
+
+
+def published(record: Record, org: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {record.id_name: record.id}
+    for one in record.fields:
+        if not one.is_ours:
+            value = getattr(record, one.column)
+            found[one.name] = f"{value.isoformat()}T00:00:00.000Z" if isinstance(value, date) else value
+    return found | {"orgUid": org}
+
+
+def published_unit(unit: Unit, org: str | None) -> dict[str, Any]:
+    labels = []
+    for link in sorted(unit.label_units, key=lambda one: one.label_id):
+        both = {"id": link.id, "warehouseUnitId": unit.id, "labelId": link.label_id, "orgUid": org}
+        labels.append(
+            published(link.label, org) | {"warehouseProjectId": unit.issuance.warehouse_project_id, "label_unit": both}
+        )
+    return published(unit, org) | {
+        "serialNumberBlock": f"{unit.unit_block_start}-{unit.unit_block_end}",
+        "issuanceId": unit.issuance_id,
+        "projectLocationId": unit.project_location_id,
+        "issuance": published(unit.issuance, org) | {"warehouseProjectId": unit.issuance.warehouse_project_id},
+        "labels": labels,
+    }
+
+
+def published_project(project: Project, org: str | None) -> dict[str, Any]:
+    parts = {name: records.parts_of(project, name) for name in PROJECT_CHILDREN}
+    return published(project, org) | {
+        name: [published(one, org) | {"warehouseProjectId": project.id} for one in sorted(rows, key=lambda one: one.id)]
+        for name, rows in parts.items()
+    }
 
 
 def test_orders_that_are_kept_follow_every_change(filled: Register, amount: str) -> None:
@@ -268,7 +338,7 @@ def test_orders_that_are_kept_follow_every_change(filled: Register, amount: str)
                 expected = [one.id for one in sorted(every, key=key_of(str(order.name)))]
                 expected = expected[::-1] if order.is_descending else expected
                 wanted = UnitsWanted(order=order)
-                assert ids(listings.units(session, wanted, offset=0, limit=1000).records) == expected
+                assert ids(session, listings.units(session, wanted, offset=0, limit=1000)) == expected
 
     check()
     with filled.writing("admin") as session:
@@ -295,7 +365,7 @@ def test_list_that_looks_long_is_refused_where_there_is_no_time(filled: Register
         with pytest.raises(LooksLong):
             listings.units(session, wanted, offset=0, limit=5, may_look_long=False)
         listings.units(session, wanted, offset=0, limit=5)
-        assert len(listings.units(session, wanted, offset=50, limit=5, may_look_long=False).records) == 5
+        assert len(listings.units(session, wanted, offset=50, limit=5, may_look_long=False).numbers) == 5
 
 
 def test_memory_of_lists_is_bounded(filled: Register, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,6 +466,6 @@ def test_who_asks_by_serial_first_finds_the_order_made(filled: Register, monkeyp
     with filled.reading() as session:
         page = listings.units(session, by_serial, offset=3, limit=50)
         plain = Listings().units(session, UnitsWanted(), offset=0, limit=1000)
-    found = [(one.values[UNITS.place("series")], one.first) for one in page.records]
-    every = sorted((one.values[UNITS.place("series")], one.first) for one in plain.records)
-    assert found == every[3:53]
+        blocks = {one.id: (one.series, one.first) for one in session.scalars(select(Unit))}
+        found, came = ids(session, page), ids(session, plain)
+    assert [blocks[one] for one in found] == sorted(blocks[one] for one in came)[3:53]

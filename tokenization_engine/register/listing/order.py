@@ -81,10 +81,10 @@ class Leaves(Generic[LeafT]):
                 before += in_branch
                 continue
             for leaf in leaves:
-                hits = found & leaf.bits
-                if hits and before + len(hits) > offset:
-                    yield leaf, hits, before
-                before += len(hits)
+                in_leaf = found.intersection_cardinality(leaf.bits)
+                if in_leaf and before + in_leaf > offset:
+                    yield leaf, found & leaf.bits, before
+                before += in_leaf
 
 
 def turned(count: int, offset: int, limit: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from pyroaring import BitMap
 from sqlalchemy.orm import Session
@@ -37,7 +37,6 @@ from tokenization_engine.register.listing.order import (
     sorted_leaves,
     turned,
 )
-from tokenization_engine.register.listing.rows import ProjectRow, UnitRow, read_projects, read_units
 from tokenization_engine.register.listing.scan import FEW, Kind, fitting, in_order, sorted_few, sorted_series
 from tokenization_engine.register.listing.words import (
     BY_SERIAL,
@@ -67,7 +66,6 @@ MAX_VALUES = 100
 """Most values of a field in an order that is kept."""
 
 _SERIAL = ("series", "first")
-RowT = TypeVar("RowT", ProjectRow, UnitRow)
 T = TypeVar("T")
 
 
@@ -76,10 +74,10 @@ class LooksLong(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[RowT]):
-    """The records of one page, and how many the whole list has."""
+class Page:
+    """The records of one page by their numbers in the search index, and how many the whole list has."""
 
-    records: Sequence[RowT]
+    numbers: Sequence[int]
     count: int
 
 
@@ -96,7 +94,7 @@ class Listings:
 
     def units(
         self, session: Session, wanted: UnitsWanted, *, offset: int, limit: int, may_look_long: bool = True
-    ) -> Page[UnitRow]:
+    ) -> Page:
         """The page's units; raises RecordInvalid for a field that is none, ListTooLong, and LooksLong if that may
         not be.
         """
@@ -104,12 +102,11 @@ class Listings:
         asking = _Asking(self, session, Unit, may_look_long=may_look_long)
         asked = asked_of_units(wanted)
         found = asking.fitting(found_by_index(session, Unit, asked), asked.others)
-        page = asking.page(found, wanted.order, offset, limit)
-        return Page(records=read_units(session, page), count=len(found))
+        return Page(numbers=asking.page(found, wanted.order, offset, limit), count=len(found))
 
     def projects(
         self, session: Session, wanted: ProjectsWanted, *, offset: int, limit: int, may_look_long: bool = True
-    ) -> Page[ProjectRow]:
+    ) -> Page:
         """The page's projects; raises what `units` does."""
         check_lists(Project, wanted.where, wanted.order)
         asking = _Asking(self, session, Project, may_look_long=may_look_long)
@@ -117,8 +114,7 @@ class Listings:
         found = asking.fitting(found_by_index(session, Project, asked), asked.others)
         if wanted.has_tokens:
             found = found & asking.kept("marked", lambda: _marked_projects(session), is_quick=True)
-        page = asking.page(found, wanted.order, offset, limit)
-        return Page(records=read_projects(session, page), count=len(found))
+        return Page(numbers=asking.page(found, wanted.order, offset, limit), count=len(found))
 
     def unit_page(self, session: Session, found: BitMap, *, offset: int, limit: int) -> list[int]:
         """The numbers of a page of these units by series and serial."""
@@ -211,7 +207,7 @@ class _Asking:
         session = self._session
         facet = (UNIT_FACETS if self._kind is Unit else PROJECT_FACETS).get(name)
         if facet is not None:
-            return _by_value(self._values(facet), found).page(found, offset, limit, in_number_order)
+            return self._by_value(facet).page(found, offset, limit)
         if name == "unitCount" and self._kind is Unit:
             return by_count(read_sets(session, COUNT_TERMS), found, offset, limit)
         is_serial = name == BY_SERIAL
@@ -223,18 +219,18 @@ class _Asking:
         order = self.kept(name, lambda: sorted_leaves(in_order(session, self._kind, columns)))
         return order.page(found, offset, limit, in_own_order)
 
-    def _values(self, facet: Facet) -> Sequence[BitMap]:
-        """The records of each value of the facet, in the order of values; kept while they are few."""
+    def _by_value(self, facet: Facet) -> _ByValue:
+        """The records by the values of the facet, in the order of values; kept while they are few."""
         key, state = (self._kind, facet), state_of(self._session)
         held = self._listings.held(key)
         if held is not None and held[0] == state:
-            found: Sequence[BitMap] = held[1]
+            found: _ByValue = held[1]
             return found
         values = list(values_of(self._session, facet, of_units=self._kind is Unit))
         if facet is Facet.VINTAGE_YEAR:
             values.sort(key=lambda pair: int(pair[0]))
-        found = [bits for _, bits in values]
-        if len(found) <= MAX_VALUES:
+        found = _ByValue([bits for _, bits in values])
+        if len(values) <= MAX_VALUES:
             self._listings.keep(key, state, found)
         return found
 
@@ -285,11 +281,18 @@ def _too_long(seconds: float) -> ListTooLong:
     )
 
 
-def _by_value(values: Sequence[BitMap], found: BitMap) -> Leaves[Plain]:
-    left = found.copy()
-    for bits in values:
-        left -= bits
-    return Leaves([Plain(left), *map(Plain, values)])
+class _ByValue:
+    """Records by the values of a field, those without any first."""
+
+    def __init__(self, values: Sequence[BitMap]) -> None:
+        self._order = Leaves([Plain(bits) for bits in values])
+        self._every = BitMap.union(*values) if values else BitMap()
+
+    def page(self, found: BitMap, offset: int, limit: int) -> list[int]:
+        """The found numbers from the `offset`-th on, at most `limit` of them."""
+        left = found - self._every
+        order = Leaves([Plain(left), *self._order.leaves]) if left else self._order
+        return order.page(found, offset, limit, in_number_order)
 
 
 def _marked_projects(session: Session) -> BitMap:

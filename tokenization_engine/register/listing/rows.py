@@ -1,23 +1,21 @@
-"""The records of a page as plain values, read past the mapper, and the two ways in which they are written as JSON.
+"""The records of a page, read past the mapper: each row is what is written of its record, in the order of the names.
 
 A page of a hundred units is three hundred rows of the database. As objects of the mapper they cost several times what
-finding them costs; here a row stays the tuple it came as. What is written of one is what `records.py` writes of the
-object (`whole`), or what CAD Trust's servers show (`published`); tests hold the two ways against each other.
+finding them costs; here a row and its names make the JSON object as they are. Which names is said by a `Form`: those of
+CAD Trust's servers, or all that the register keeps, as `records.py` writes it; tests hold the latter against it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from operator import itemgetter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, type_coerce
+from sqlalchemy import ColumnElement, FromClause, String, cast, literal_column, select, type_coerce
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
+from chain.driver import Row
 from tokenization_engine.register.fields import Field, Kind
 from tokenization_engine.register.model import (
     PROJECT_CHILDREN,
@@ -34,268 +32,190 @@ from tokenization_engine.register.search.model import SearchProject, SearchUnit
 from tokenization_engine.register.search.read import numbers_of_projects, numbers_of_units, read_sets
 from tokenization_engine.register.search.terms import LABELLED
 from tokenization_engine.register.value_lists import ListedSelect
-from tokenization_engine.register.vocabulary import TOKENIZED_ON_CHIA
 
-Values = Sequence[Any]
+Json = dict[str, Any]
+
+_MIDNIGHT: ColumnElement[Any] = literal_column("'T00:00:00.000Z'")
 
 
 def _hex(value: bytes) -> str:
     return f"0x{bytes(value).hex()}"
 
 
-class RowsOf:
-    """How rows of one kind of record are selected, and written as JSON; a row holds the columns in this order."""
+_CHANGES: Mapping[Kind, Callable[[Any], object]] = {Kind.HASH: _hex, Kind.SERIAL: int}
 
-    def __init__(self, kind: type[Record], *more: str) -> None:
-        """Take the id and every field of the kind, and after them `more` columns that no field speaks of."""
-        self._table = table_of(kind)
-        self._fields: tuple[Field, ...] = kind.fields
-        self._id_name = kind.id_name
-        self.width = 1 + len(kind.fields) + len(more)
-        self._names = ("id", *(one.column for one in kind.fields), *more)
 
-    @cached_property
-    def columns(self) -> list[ColumnElement[Any]]:
-        """The columns to select, each as the driver gives it: what has a form of its own gets it when it is written."""
-        return [type_coerce(self._table.c[name], NullType()).label(name) for name in self._names]
+class Form:
+    """What is written of a record of one kind: names, and the column that holds the value of each."""
 
-    def place(self, name: str) -> int:
-        """Where the column of that name stands in a row."""
-        return self._names.index(name)
+    def __init__(self, names: Sequence[str], columns: Sequence[ColumnElement[Any]]) -> None:
+        """Take as many names as columns; values are written as the driver has them, empty ones as None."""
+        self.names = tuple(names)
+        self.columns = tuple(type_coerce(one, NullType()).label(None) for one in columns)
 
-    def whole(self, row: Values) -> dict[str, Any]:
-        """Id and fields that have a value, by CAD Trust's names, and ours among them: as `record_json` has it."""
-        names, changes = self._whole
-        found = {name: value for name, value in zip(names, row, strict=False) if value is not None}
-        for name, change in changes:
+    @classmethod
+    def published(cls, kind: type[Record], **more: ColumnElement[Any]) -> Form:
+        """Id and the fields that CAD Trust's model has, by its names, days as moments; then `more`."""
+        shown = [one for one in kind.fields if not one.is_ours]
+        return cls(*_of_kind(kind, shown, more, day=lambda column: cast(column, String) + _MIDNIGHT))
+
+    @classmethod
+    def whole(cls, kind: type[Record], **more: ColumnElement[Any]) -> Form:
+        """Id and every field that has a value, ours among them, as `records.record_json` has it; then `more`."""
+        return _Whole(kind, more)
+
+    def write(self, row: Row) -> Json:
+        """The JSON object of a row that begins with the form's columns."""
+        return dict(zip(self.names, row, strict=False))
+
+
+class _Whole(Form):
+    def __init__(self, kind: type[Record], more: Mapping[str, ColumnElement[Any]]) -> None:
+        super().__init__(*_of_kind(kind, kind.fields, more, day=lambda column: cast(column, String)))
+        self._changes = [(one.name, _CHANGES[one.kind]) for one in kind.fields if one.kind in _CHANGES]
+
+    def write(self, row: Row) -> Json:
+        found = {name: value for name, value in zip(self.names, row, strict=False) if value is not None}
+        for name, change in self._changes:
             if name in found:
                 found[name] = change(found[name])
         return found
 
-    def published(self, row: Values) -> dict[str, Any]:
-        """Id and the fields that CAD Trust's model has, by its names, empty ones as None, days as moments."""
-        names, values_of, days = self._published
-        found = dict(zip(names, values_of(row), strict=True))
-        for name in days:
-            value = found[name]
-            if value is not None:
-                found[name] = f"{value}T00:00:00.000Z"
-        return found
 
-    @cached_property
-    def _whole(self) -> tuple[tuple[str, ...], list[tuple[str, Callable[[Any], object]]]]:
-        writers: dict[Kind, Callable[[Any], object]] = {Kind.DATE: str, Kind.HASH: _hex, Kind.SERIAL: int}
-        names = (self._id_name, *(one.name for one in self._fields))
-        return names, [(one.name, writers[one.kind]) for one in self._fields if one.kind in writers]
-
-    @cached_property
-    def _published(self) -> tuple[list[str], Callable[[Values], Values], list[str]]:
-        shown = [(place, one) for place, one in enumerate(self._fields, start=1) if not one.is_ours]
-        names = [self._id_name, *(one.name for _, one in shown)]
-        return (
-            names,
-            itemgetter(0, *(place for place, _ in shown)),
-            [one.name for _, one in shown if one.kind is Kind.DATE],
-        )
+def _of_kind(
+    kind: type[Record],
+    fields: Sequence[Field],
+    more: Mapping[str, ColumnElement[Any]],
+    *,
+    day: Callable[[ColumnElement[Any]], ColumnElement[Any]],
+) -> tuple[list[str], list[ColumnElement[Any]]]:
+    columns = table_of(kind).c
+    own = [day(columns[one.column]) if one.kind is Kind.DATE else columns[one.column] for one in fields]
+    return [kind.id_name, *(one.name for one in fields), *more], [columns.id, *own, *more.values()]
 
 
-UNITS = RowsOf(Unit, "issuance_id", "project_location_id")
-ISSUANCES = RowsOf(Issuance)
-LABELS = RowsOf(Label)
-PROJECTS = RowsOf(Project)
-PARTS = {name: RowsOf(kind) for name, kind in PROJECT_CHILDREN.items()}
+_UNIT, _ISSUANCE, _LABEL, _PROJECT = (table_of(kind) for kind in (Unit, Issuance, Label, Project))
+_LINK = table_of(LabelUnit)
 
-_ISSUANCE_ID, _LOCATION_ID = UNITS.place("issuance_id"), UNITS.place("project_location_id")
-_MARKETPLACE, _ASSET_ID = UNITS.place("marketplace"), UNITS.place("asset_id")
-_FIRST = UNITS.place("first")
-_BLOCK_START, _BLOCK_END = UNITS.place("unit_block_start"), UNITS.place("unit_block_end")
-
-
-@dataclass(slots=True)
-class LabelRow:
-    """A label on a unit: the id of their link, and the label's row.
-
-    Nobody changes this or the rows below; frozen ones would take four times as long to make, and a page has hundreds.
-    """
-
-    link_id: str
-    label: Values
+UNIT_LINKS: Mapping[str, ColumnElement[Any]] = {
+    "serialNumberBlock": _UNIT.c.unit_block_start + literal_column("'-'") + _UNIT.c.unit_block_end,
+    "issuanceId": _UNIT.c.issuance_id,
+    "projectLocationId": _UNIT.c.project_location_id,
+}
+"""What every form of a unit tells beside its fields."""
 
 
-@dataclass(slots=True)
-class IssuanceRow:
-    """An issuance, and what a unit of it is shown with of its project."""
+class Units:
+    """Units in one form, with what belongs to them in others."""
 
-    values: Values
-    project_id: str
-    project_name: str
-    methodology: str
+    def __init__(self, unit: Form, *, issuance: Form, label: Form) -> None:
+        """Take the forms. The issuance's may name columns of its project, the label's those of its link to the unit."""
+        number = table_of(SearchUnit)
+        self._unit, self._issuance, self._label = unit, issuance, label
+        units = number.join(_UNIT, _UNIT.c.id == number.c.unit_id)
+        units = units.join(_ISSUANCE, _ISSUANCE.c.id == _UNIT.c.issuance_id)
+        if _PROJECT in select(*issuance.columns).get_final_froms():
+            units = units.join(_PROJECT, _PROJECT.c.id == _ISSUANCE.c.warehouse_project_id)
+        labels = _LINK.join(_LABEL, _LABEL.c.id == _LINK.c.label_id)
+        self._units = _listed([unit, issuance], units, _UNIT.c.issuance_id, _UNIT.c.id, by=number.c.number)
+        self._labels = _listed([label], labels, _LABEL.c.id, by=_LINK.c.warehouse_unit_id)
 
+    def read(self, session: Session, numbers: Sequence[int]) -> Iterator[tuple[Json, Json, list[Json]]]:
+        """Those of these numbers of the search index, in that order: each with its issuance, which those of one
+        issuance share, and its labels in the order of their ids.
+        """
+        rows = {row[-1]: row for row in self._units.rows(session.connection(), numbers)}
+        labels, issuances = self._labels_of(session, rows), dict[str, Json]()
+        write, width = self._unit.write, len(self._unit.names)
+        for number in numbers:
+            row = rows.get(number)
+            if row is not None:
+                issuance = issuances.get(row[-3])
+                if issuance is None:
+                    issuance = issuances[row[-3]] = self._issuance.write(row[width:])
+                own = [self._label.write(one) for one in sorted(labels.get(row[-2], ()), key=_next_to_last)]
+                yield write(row), issuance, own
 
-@dataclass(slots=True)
-class UnitRow:
-    """A unit with what a reader is shown of it: its row, its issuance, and its labels in the order of their ids."""
+    def find(self, session: Session, unit_id: str) -> tuple[Json, Json, list[Json]] | None:
+        """The unit of that id."""
+        return next(self.read(session, list(numbers_of_units(session, [unit_id]))), None)
 
-    values: Values
-    issuance: IssuanceRow
-    labels: list[LabelRow] = field(default_factory=list)
-
-    @property
-    def issuance_id(self) -> str:
-        """The id of its issuance."""
-        found: str = self.values[_ISSUANCE_ID]
-        return found
-
-    @property
-    def first(self) -> int:
-        """Its first serial."""
-        return int(self.values[_FIRST])
-
-    @property
-    def location_id(self) -> str | None:
-        """The id of the place in its project where it comes from, if one is named."""
-        found: str | None = self.values[_LOCATION_ID]
-        return found
-
-    @property
-    def is_tokenized(self) -> bool:
-        """Whether the unit lives as a token."""
-        return self.values[_MARKETPLACE] == TOKENIZED_ON_CHIA and self.values[_ASSET_ID] is not None
-
-    @property
-    def serial_number_block(self) -> str:
-        """The block as CAD Trust derives it."""
-        return f"{self.values[_BLOCK_START]}-{self.values[_BLOCK_END]}"
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectRow:
-    """A project with its parts, each list by CAD Trust's name and in the order of ids."""
-
-    values: Values
-    parts: dict[str, list[Values]]
+    def _labels_of(self, session: Session, units: Mapping[int, Row]) -> Mapping[str, list[Row]]:
+        """The labels by unit. Asked of those that have some; of all in a session that writes, where the index is behind
+        the records.
+        """
+        asked = [row[-2] for row in units.values()]
+        if KeptSets.of(session) is not None:
+            labelled = read_sets(session, [LABELLED])[LABELLED]
+            asked = [row[-2] for number, row in units.items() if number in labelled]
+        return _grouped(self._labels.rows(session.connection(), asked))
 
 
-def read_units(session: Session, numbers: Sequence[int]) -> list[UnitRow]:
-    """The units of these numbers of the search index, in the order of the numbers given."""
-    connection = session.connection()
-    rows = {row[0]: row[1:] for row in _UNITS.rows(connection, numbers)}
-    issuances = _issuances(connection, {values[_ISSUANCE_ID] for values in rows.values()})
-    found = {number: UnitRow(values, issuances[values[_ISSUANCE_ID]]) for number, values in rows.items()}
-    by_id = {unit.values[0]: unit for unit in found.values()}
-    for row in _LABELS.rows(connection, _labelled(session, found)):
-        by_id[row[1]].labels.append(LabelRow(row[0], row[2:]))
-    for unit in by_id.values():
-        if len(unit.labels) > 1:
-            unit.labels.sort(key=_label_id)
-    return [found[one] for one in numbers if one in found]
+class Projects:
+    """Projects in one form, with their parts in others."""
+
+    def __init__(self, project: Form, parts: Mapping[str, Form]) -> None:
+        """Take the forms, those of the parts by CAD Trust's name of their list."""
+        number = table_of(SearchProject)
+        self._project, self._parts = project, parts
+        joined = number.join(_PROJECT, _PROJECT.c.id == number.c.project_id)
+        self._projects = _listed([project], joined, _PROJECT.c.id, by=number.c.number)
+        tables = {name: table_of(PROJECT_CHILDREN[name]) for name in parts}
+        self._selects = {
+            name: _listed([parts[name]], table, table.c.id, by=table.c.warehouse_project_id)
+            for name, table in tables.items()
+        }
+
+    def read(
+        self, session: Session, numbers: Sequence[int], lists: Collection[str] | None = None
+    ) -> Iterator[tuple[Json, dict[str, list[Json]]]]:
+        """Those of these numbers of the search index, in that order: each with its parts by the name of their list and
+        in the order of their ids. Only these lists of parts, if any are named.
+        """
+        connection = session.connection()
+        rows = {row[-1]: row for row in self._projects.rows(connection, numbers)}
+        ids = [row[-2] for row in rows.values()]
+        parts = {
+            name: (form.write, _grouped(self._selects[name].rows(connection, ids)))
+            for name, form in self._parts.items()
+            if lists is None or name in lists
+        }
+        for number in numbers:
+            row = rows.get(number)
+            if row is not None:
+                own = {
+                    name: [write(one) for one in sorted(found.get(row[-2], ()), key=_next_to_last)]
+                    for name, (write, found) in parts.items()
+                }
+                yield self._project.write(row), own
+
+    def find(self, session: Session, project_id: str) -> tuple[Json, dict[str, list[Json]]] | None:
+        """The project of that id."""
+        return next(self.read(session, list(numbers_of_projects(session, [project_id]))), None)
+
+    def part_page(self, session: Session, name: str, *, offset: int, limit: int) -> list[Json]:
+        """The parts of all projects on the list of that name, in the order of ids."""
+        form, table = self._parts[name], table_of(PROJECT_CHILDREN[name])
+        query = select(*form.columns).order_by(table.c.id).offset(offset).limit(limit)
+        return [form.write(tuple(row)) for row in session.connection().execute(query)]
 
 
-def _labelled(session: Session, units: Mapping[int, UnitRow]) -> list[str]:
-    """The ids of those that have labels; of all in a session that writes, where the index is behind the records."""
-    if KeptSets.of(session) is None:
-        return [unit.values[0] for unit in units.values()]
-    labelled = read_sets(session, [LABELLED])[LABELLED]
-    return [unit.values[0] for number, unit in units.items() if number in labelled]
+def _listed(
+    forms: Sequence[Form], source: FromClause, *more: ColumnElement[Any], by: ColumnElement[Any]
+) -> ListedSelect:
+    """The rows in which `by` holds one of some values: the forms' columns, then `more`, and `by` last."""
+    columns: list[Any] = [column for form in forms for column in form.columns]
+    columns += [type_coerce(one, NullType()).label(None) for one in (*more, by)]
+    return ListedSelect(select(*columns).select_from(source), by)
 
 
-def _issuances(connection: Connection, ids: Iterable[str]) -> dict[str, IssuanceRow]:
-    width = ISSUANCES.width
-    return {row[0]: IssuanceRow(row[:width], *row[width:]) for row in _ISSUANCES.rows(connection, ids)}
-
-
-def read_projects(session: Session, numbers: Sequence[int]) -> list[ProjectRow]:
-    """The projects of these numbers of the search index, in the order of the numbers given."""
-    connection = session.connection()
-    found: dict[int, ProjectRow] = {}
-    by_id: dict[str, ProjectRow] = {}
-    for row in _PROJECTS.rows(connection, numbers):
-        found[row[0]] = by_id[row[1]] = ProjectRow(row[1:], {name: [] for name in PARTS})
-    for name, select_parts in _PARTS.items():
-        rows: defaultdict[str, list[Values]] = defaultdict(list)
-        for row in select_parts.rows(connection, by_id):
-            rows[row[0]].append(row[1:])
-        for project_id, parts in rows.items():
-            by_id[project_id].parts[name].extend(sorted(parts, key=_first))
-    return [found[one] for one in numbers if one in found]
-
-
-def find_unit(session: Session, unit_id: str) -> UnitRow | None:
-    """The unit of that id."""
-    return next(iter(read_units(session, list(numbers_of_units(session, [unit_id])))), None)
-
-
-def find_project(session: Session, project_id: str) -> ProjectRow | None:
-    """The project of that id."""
-    return next(iter(read_projects(session, list(numbers_of_projects(session, [project_id])))), None)
-
-
-def read_parts(session: Session, name: str, *, offset: int, limit: int) -> list[tuple[Values, str]]:
-    """The parts of all projects on the list of that name, in the order of ids, each with its project's id."""
-    table = table_of(PROJECT_CHILDREN[name])
-    query = select(table.c.warehouse_project_id, *PARTS[name].columns).order_by(table.c.id).offset(offset).limit(limit)
-    return [(row[1:], row[0]) for row in map(tuple, session.connection().execute(query))]
-
-
-def unit_json(unit: UnitRow) -> dict[str, Any]:
-    """The unit as `records.unit_json` writes it."""
-    found = UNITS.whole(unit.values)
-    found["serialNumberBlock"] = unit.serial_number_block
-    found["issuanceId"] = unit.issuance_id
-    if unit.location_id:
-        found["projectLocationId"] = unit.location_id
-    found["labels"] = [one.label[0] for one in unit.labels]
+def _grouped(rows: Iterator[Row]) -> Mapping[str, list[Row]]:
+    """Rows by their last column."""
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row[-1]].append(row)
     return found
 
 
-def project_json(project: ProjectRow) -> dict[str, Any]:
-    """The project as `records.project_json` writes it."""
-    found = PROJECTS.whole(project.values)
-    for name, rows in project.parts.items():
-        if rows:
-            found[name] = list(map(PARTS[name].whole, rows))
-    return found
-
-
-def _first(row: Values) -> str:
-    return str(row[0])
-
-
-def _label_id(one: LabelRow) -> str:
-    return str(one.label[0])
-
-
-def _units() -> ListedSelect:
-    number, unit = table_of(SearchUnit), table_of(Unit)
-    joined = number.join(unit, unit.c.id == number.c.unit_id)
-    return ListedSelect(select(number.c.number, *UNITS.columns).select_from(joined), number.c.number)
-
-
-def _of_issuances() -> ListedSelect:
-    issuance, project = table_of(Issuance), table_of(Project)
-    shown = (project.c.id, project.c.project_name, project.c.methodology)
-    joined = issuance.join(project, project.c.id == issuance.c.warehouse_project_id)
-    return ListedSelect(select(*ISSUANCES.columns, *shown).select_from(joined), issuance.c.id)
-
-
-def _labels() -> ListedSelect:
-    link, label = table_of(LabelUnit), table_of(Label)
-    joined = link.join(label, label.c.id == link.c.label_id)
-    query = select(link.c.id, link.c.warehouse_unit_id, *LABELS.columns).select_from(joined)
-    return ListedSelect(query, link.c.warehouse_unit_id)
-
-
-def _projects() -> ListedSelect:
-    number, project = table_of(SearchProject), table_of(Project)
-    joined = number.join(project, project.c.id == number.c.project_id)
-    return ListedSelect(select(number.c.number, *PROJECTS.columns).select_from(joined), number.c.number)
-
-
-def _parts(name: str) -> ListedSelect:
-    table = table_of(PROJECT_CHILDREN[name])
-    query = select(table.c.warehouse_project_id, *PARTS[name].columns)
-    return ListedSelect(query, table.c.warehouse_project_id)
-
-
-_UNITS, _ISSUANCES, _LABELS, _PROJECTS = _units(), _of_issuances(), _labels(), _projects()
-_PARTS = {name: _parts(name) for name in PARTS}
+def _next_to_last(row: Row) -> str:
+    return str(row[-2])

@@ -16,7 +16,7 @@ from pyroaring import BitMap
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chain.driver import Statement
+from chain.driver import Row, Statement
 from tokenization_engine.register.search.model import SearchState
 
 MOST_BYTES = 32 * 2**20
@@ -38,20 +38,16 @@ class State:
     last_project: int
 
 
-_READ_STATE = Statement(select(SearchState.last_entry, SearchState.last_unit, SearchState.last_project))
+READ_STATE = Statement(select(SearchState.last_entry, SearchState.last_unit, SearchState.last_project))
 Read = Callable[[Session, Sequence[bytes]], Mapping[bytes, tuple[BitMap, int]]]
 """Reads sets from their rows: each with its bytes there; terms that nobody has are left out."""
 Terms = tuple[bytes, ...]
 
 
 def state_of(session: Session) -> State:
-    """What the index stands at in this session: asked once in one that only reads."""
+    """What the index stands at in this session: in one that only reads, as its first question told."""
     known = session.info.get(_STATE_KEY)
-    if not isinstance(known, State):
-        known = State(*_READ_STATE.rows(session.connection(), {})[0])
-        if KeptSets.of(session) is not None:
-            session.info[_STATE_KEY] = known
-    return known
+    return known if isinstance(known, State) else State(*READ_STATE.rows(session.connection(), {})[0])
 
 
 class KeptSets:
@@ -72,9 +68,9 @@ class KeptSets:
         kept = session.info.get(_INFO_KEY)
         return kept if isinstance(kept, KeptSets) else None
 
-    def serve(self, session: Session) -> None:
-        """Let the session, which only reads, have its sets from here."""
-        session.info[_INFO_KEY] = self
+    def serve(self, session: Session, state: Sequence[Row]) -> None:
+        """Let the session, which only reads and found this state, have its sets from here."""
+        session.info[_INFO_KEY], session.info[_STATE_KEY] = self, State(*state[0])
 
     def sets(self, session: Session, terms: Sequence[bytes], read: Read) -> dict[bytes, BitMap]:
         """The sets of the terms, from here or read now; who takes one out changes it nowhere but in a copy."""
