@@ -61,6 +61,10 @@ class Statement:
             raise in_sqlalchemys_words(connection, text, error) from error
         return rows
 
+    def text(self, dialect: Dialect) -> str:
+        """The statement as the driver takes it."""
+        return self._in(dialect)[0]
+
     def _in(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
         return self._made.get(dialect.name) or self._make(dialect)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -17,7 +18,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from chain.driver import Statement
+from chain.driver import Row, Statement
 from tokenization_engine.errors import ApiKeyInvalid
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.fields import SHORT_TEXT
@@ -93,17 +94,24 @@ def make_key(session: Session, name: str, role: Role) -> tuple[ApiKey, str]:
     return _key(row), f"crk_{key_id}_{secret}"
 
 
-def is_key(shown: str) -> bool:
-    """Whether a text reads as a key; ours or not."""
-    return _KEY.fullmatch(shown) is not None
+def id_of_key(shown: str) -> str | None:
+    """The id in what a caller shows, if it reads as a key; ours or not."""
+    match = _KEY.fullmatch(shown)
+    return None if match is None else match[1]
 
 
 def find_key(connection: Connection, shown: str) -> ApiKey | None:
     """The key that a caller shows; None if it is none of ours, or revoked."""
+    key_id = id_of_key(shown)
+    return None if key_id is None else key_in(KEY_OF_ID.rows(connection, {"id": key_id}), shown)
+
+
+def key_in(rows: Sequence[Row], shown: str) -> ApiKey | None:
+    """The same, from what the database has under the key's id (`KEY_OF_ID`)."""
     match = _KEY.fullmatch(shown)
     if match is None:
         return None
-    found = next(iter(_OF_ID.rows(connection, {"id": match[1]})), None)
+    found = next(iter(rows), None)
     is_ours = hmac.compare_digest(bytes(32) if found is None else found[0], _hash(match[2]))
     if found is None or not is_ours:
         return None
@@ -141,7 +149,7 @@ def _hash(secret: str) -> bytes:
 
 
 _ROWS = ApiKeyRow.__table__.c
-_OF_ID = Statement(
+KEY_OF_ID = Statement(
     select(
         _ROWS.secret_hash, _ROWS.name, _ROWS.role, _ROWS.made_by, _ROWS.made_timestamp, _ROWS.revoked_timestamp
     ).where(_ROWS.id == bindparam("id"))

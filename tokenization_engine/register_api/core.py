@@ -17,16 +17,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from chain.connections import file_of
-from chain.database import errors_in_words
 from chain.errors import StoreBusy
 from chain.forms import Body
-from tokenization_engine.api_keys import ApiKey, May, find_key, is_key
+from tokenization_engine.api_keys import ApiKey, May
 from tokenization_engine.register.fields import LINK_TEXT
 from tokenization_engine.register_api.answers import json_answer, ready_answer
+from tokenization_engine.register_api.key_lookup import KeyLookup
 from tokenization_engine.register_api.readers import Question, Readers
 from tokenization_engine.register_api.reading import Nothing, read_json, read_parameters
 from tokenization_engine.register_api.turns import Turns
@@ -128,9 +126,7 @@ class Api:
         self.writing = asyncio.Lock()
         """Held by whoever writes, so that writers queue here and not in the database."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")
-        self._is_file = file_of(self.register.engine.url) is not None
-        self._beside: Connection | None = None
-        """To a file alone: asked by the event loop itself."""
+        self.keys = KeyLookup(self.register.engine, self._threads)
         self._large = asyncio.Semaphore(1)
         self._sending: dict[str, asyncio.Semaphore] = {}
         """By caller: one large body at a time from each, so that who sends slowly holds up nobody but himself."""
@@ -153,27 +149,6 @@ class Api:
                 return question(session)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
-
-    async def key(self, shown: str) -> ApiKey | None:
-        """The key that a caller shows; None if it is none of ours, or revoked. Every request asks it.
-
-        A file is asked right here: who reads it waits for nobody, and to hand the question to a thread takes ten times
-        as long as to answer it. A server may be slow.
-        """
-        if not is_key(shown):
-            return None
-        if not self._is_file:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._key_on_server, shown)
-        with errors_in_words(self.register.engine.url):
-            if self._beside is None:
-                self._beside = self.register.engine.connect()
-            return find_key(self._beside, shown)
-
-    def _key_on_server(self, shown: str) -> ApiKey | None:
-        """The same of a server, in one question without a transaction around it."""
-        engine = self.register.engine.execution_options(isolation_level="AUTOCOMMIT")
-        with errors_in_words(engine.url), engine.connect() as connection:
-            return find_key(connection, shown)
 
     async def write(self, call: Call, change: Callable[[Session], T], *, comment: str | None = None) -> T:
         """What a change gives back, once all of it is written in the caller's name; its error if nothing was."""
@@ -202,9 +177,8 @@ class Api:
     async def close(self) -> None:
         """Let what is under way end."""
         await self.readers.close()
+        await self.keys.close()
         await asyncio.to_thread(self._threads.shutdown)
-        if self._beside is not None:
-            self._beside.close()
 
     def handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The route's handler: reads what was sent, answers, and leaves errors to the door."""

@@ -78,7 +78,7 @@ class Gate:
             self._hold_to_rate(request, self._addresses, address_group(request.remote))
             request[CALLER_KEY] = Caller(id="", name="anybody", permissions=frozenset({May.READ}))
             return True
-        key = None if shown is None else await self._api.key(shown)
+        key = None if shown is None else await self._api.keys.find(shown)
         if key is None:
             self._hold_to_rate(request, self._addresses, address_group(request.remote))
             if shown is not None or (route is not None and route.style is Style.CADT):

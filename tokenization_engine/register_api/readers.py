@@ -1,17 +1,19 @@
 """Who answers what only reads: processes of their own, so that lists use every core and the door goes on taking calls.
 
 Finding a page and writing it as JSON is work of the processor. In threads of one process readers would take turns; here
-each process has the register open, keeps its own orders, and hands back bytes. A list for which every record must be
-looked at is answered in a thread of the door's process, one at a time.
+each process has the register open, keeps its own orders and answers, and hands back bytes. A list for which every
+record must be looked at is answered in a thread of the door's process, one at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 from sqlalchemy.orm import Session
@@ -20,8 +22,10 @@ from chain.errors import StoreError
 from chain.garbage import passed_over
 from tokenization_engine.errors import ListsBusy
 from tokenization_engine.register.listing.pages import Listings, LooksLong
+from tokenization_engine.register.search.kept import state_of
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api.answers import json_bytes
+from tokenization_engine.register_api.kept_answers import KeptAnswers
 from tokenization_engine.register_api.processes import Answer, Processes
 
 MAX_LOOKING = 20
@@ -51,12 +55,11 @@ class Readers:
         """Ask so many processes; with none, threads of this one. A process knows the questions of `modules` before it
         is asked any.
         """
-        self._register = register
         url = register.engine.url.render_as_string(hide_password=False)
         self._processes = Processes(processes, _begin, url, modules) if processes else None
         self._quick = ThreadPoolExecutor(2, thread_name_prefix="register-readers")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="register-lists")
-        self._listings = Listings()
+        self._answering = _Answering(register)
         self._looking = 0
 
     def start(self) -> None:
@@ -77,7 +80,8 @@ class Readers:
         self._looking += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._slow, self._answer, question, arguments, True)
+            slow = partial(self._answering.answer, question, arguments, may_look_long=True)
+            return await loop.run_in_executor(self._slow, slow)
         finally:
             self._looking -= 1
 
@@ -92,30 +96,38 @@ class Readers:
         if self._processes is not None:
             return await self._processes.ask(question, arguments)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._quick, self._answer, question, arguments, False)
-
-    def _answer(self, question: Question, arguments: tuple[object, ...], may_look_long: bool) -> bytes:
-        return _answered(self._register, self._listings, question, arguments, may_look_long)
+        return await loop.run_in_executor(self._quick, self._answering.answer, question, arguments)
 
 
-def _answered(
-    register: Register, listings: Listings, question: Question, arguments: tuple[object, ...], may_look_long: bool
-) -> bytes:
-    with register.reading() as session:
-        reading = Reading(session=session, listings=listings, may_look_long=may_look_long)
-        return json_bytes(question(reading, *arguments))
+class _Answering:
+    """Answers questions from one register; several threads may ask, unless answers are kept."""
+
+    def __init__(self, register: Register, kept: KeptAnswers | None = None) -> None:
+        self.register = register
+        self.listings = Listings()
+        self._kept = kept
+
+    def answer(self, question: Question, arguments: tuple[object, ...], *, may_look_long: bool = False) -> bytes:
+        """The answer as JSON; raises what the question does."""
+        asked = b"" if self._kept is None else pickle.dumps((question, arguments))
+        with self.register.reading() as session:
+            state = state_of(session)
+            held = None if self._kept is None else self._kept.held(state, asked)
+            if held is not None:
+                return held
+            reading = Reading(session=session, listings=self.listings, may_look_long=may_look_long)
+            answer = json_bytes(question(reading, *arguments))
+        if self._kept is not None:
+            self._kept.keep(state, asked, answer)
+        return answer
 
 
 def _begin(url: str, modules: tuple[str, ...]) -> Answer:
     """Open the register in a process of its own, and make there what takes long the first time."""
     for name in modules:
         import_module(name)
-    register, listings = Register.open_to_read(url), Listings()
-    with suppress(StoreError), register.reading() as session:  # who asks is told what is wrong with the database
-        listings.prepare(session)
+    answering = _Answering(Register.open_to_read(url), KeptAnswers())
+    with suppress(StoreError), answering.register.reading() as session:  # who asks is told what is wrong
+        answering.listings.prepare(session)
     passed_over()
-
-    def answer(question: Question, arguments: tuple[object, ...]) -> bytes:
-        return _answered(register, listings, question, arguments, False)
-
-    return answer
+    return answering.answer
