@@ -22,7 +22,10 @@ _FEW = 500
 
 def total_of(read: Sets, numbers: BitMap) -> int:
     """How many units the records of these numbers hold together."""
-    return sum(numbers.intersection_cardinality(read[count_term(digit)]) << digit for digit in range(DIGITS))
+    digits = [(digit, read[count_term(digit)]) for digit in range(DIGITS) if count_term(digit) in read]
+    if numbers is read[EVERY]:
+        return sum(len(bits) << digit for digit, bits in digits)
+    return sum(numbers.intersection_cardinality(bits) << digit for digit, bits in digits)
 
 
 def compared_counts(read: Sets, op: Op, values: Sequence[int]) -> BitMap:
