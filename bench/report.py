@@ -68,12 +68,30 @@ def machine() -> str:
 
 @contextmanager
 def watched(console: Console, what: str) -> Iterator[None]:
-    """Say how long a part of a long section took, and how much of the processors other machines on the host had."""
+    """Say how long a part of a long section took, and what else the machine had to do: how much of its processors other
+    machines of the host had, and how long a fixed loop took before and after. A guest whose cores are shared is slow at
+    times without anything being taken away, and figures of two runs compare only where these do.
+    """
+    before = _yardstick()
     started, stolen = time.perf_counter(), _stolen_seconds()
     yield
     seconds = time.perf_counter() - started
     taken = (_stolen_seconds() - stolen) / (seconds * (os.cpu_count() or 1))
-    console.print(f"{what}: {seconds:.0f} s, {taken:.1%} of the processors taken by other machines of the host")
+    console.print(
+        f"{what}: {seconds:.0f} s, {taken:.1%} of the processors taken by other machines of the host; "
+        f"a fixed loop took {before:.0f} ms before and {_yardstick():.0f} ms after"
+    )
+
+
+def _yardstick() -> float:
+    """Milliseconds that the same loop takes on a core that has nothing else to do: the best of ten."""
+    best = float("inf")
+    for _ in range(10):
+        started, total = time.perf_counter(), 0
+        for number in range(300_000):
+            total += number * number
+        best = min(best, time.perf_counter() - started)
+    return best * 1000
 
 
 def _stolen_seconds() -> float:
