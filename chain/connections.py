@@ -133,9 +133,8 @@ def _on_postgres_connect(connection: Any, _record: object) -> None:
     """Rows are looked up by the hundred, in memory or on a disk without a needle: taken for slow, such a look is
     planned as a reading of the whole table. Days are written as texts in one style, whatever the server's own is.
     """
-    connection.execute(
-        f"SET lock_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}; SET random_page_cost = 1.1; SET datestyle = 'ISO'"
-    )
+    settings = f"SET lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'; SET random_page_cost = 1.1; SET datestyle = 'ISO'"
+    connection.execute(settings)
     connection.commit()
 
 

@@ -329,6 +329,8 @@ def _make_private(file: Path) -> None:
 
 
 def _write_engine(engine: Engine, patience: float | None = None) -> Engine:
+    if to_read(engine) is engine:  # whose connections begin no transaction: what is written would be written at once
+        raise RuntimeError("an engine that was opened to read writes nothing")
     return engine.execution_options(is_writer=True, patience=patience)
 
 

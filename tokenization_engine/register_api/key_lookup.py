@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from chain.connections import file_of
+from chain.connections import BUSY_TIMEOUT_SECONDS, file_of
 from chain.database import errors_in_words
 from tokenization_engine.api_keys import KEY_OF_ID, ApiKey, find_key, id_of_key, key_in
 
@@ -82,9 +82,11 @@ class KeyLookup:
         driver: Any = self._engine.dialect.loaded_dbapi
         arguments, options = self._engine.dialect.create_connect_args(self._engine.url)
         try:
-            self._connection = await driver.AsyncConnection.connect(*arguments, **options, autocommit=True)
-        except driver.Error:  # the next who shows a key tries again
-            self._connection = None
+            connection = await driver.AsyncConnection.connect(*arguments, **options, autocommit=True)
+            await connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'")
+            self._connection = connection
+        except driver.Error:  # the thread says what is wrong, and the next who shows a key tries again
+            return
 
     def _find_in_thread(self, shown: str) -> ApiKey | None:
         """The same in one question without a transaction around it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, String, cast, literal_column, select, type_coerce
@@ -36,6 +37,9 @@ from tokenization_engine.register.value_lists import ListedSelect
 Json = dict[str, Any]
 
 _MIDNIGHT: ColumnElement[Any] = literal_column("'T00:00:00.000Z'")
+
+
+_next_to_last = itemgetter(-2)
 
 
 def _hex(value: bytes) -> str:
@@ -215,7 +219,3 @@ def _grouped(rows: Iterator[Row]) -> Mapping[str, list[Row]]:
     for row in rows:
         found[row[-1]].append(row)
     return found
-
-
-def _next_to_last(row: Row) -> str:
-    return str(row[-2])
