@@ -16,7 +16,9 @@ from tokenization_engine.register.listing.pages import Listings
 from tokenization_engine.register.listing.words import UnitsWanted
 from tokenization_engine.register.model import LabelUnit, Unit, table_of
 from tokenization_engine.register.search.find import Search, unit_numbers
+from tokenization_engine.register.search.model import SearchState
 from tokenization_engine.register.store import Register
+from tokenization_engine.register.verify import verify
 from tokenization_engine.register_api.shapes import unit_shapes
 
 
@@ -77,6 +79,14 @@ def test_register_opened_to_read_writes_nothing(at: Register) -> None:
     with pytest.raises(RuntimeError, match="writes nothing"), opened.writing("admin"):
         pass
     opened.close()
+
+
+def test_records_are_proven_though_the_index_lost_its_state(at: Register, reader: Register) -> None:
+    with at.writing("mallory") as session:
+        session.connection().execute(delete(table_of(SearchState)))
+    with reader.reading() as session:
+        assert verify(session).holds
+        assert session.scalars(select(Unit)).one().unit_count == 100
 
 
 def test_page_is_two_questions(at: Register, reader: Register) -> None:

@@ -69,8 +69,12 @@ class KeptSets:
         return kept if isinstance(kept, KeptSets) else None
 
     def serve(self, session: Session, state: Sequence[Row]) -> None:
-        """Let the session, which only reads and found this state, have its sets from here."""
-        session.info[_INFO_KEY], session.info[_STATE_KEY] = self, State(*state[0])
+        """Let the session, which only reads and found this state, have its sets from here. Only a damaged register has
+        none; its records can be read and proven all the same.
+        """
+        session.info[_INFO_KEY] = self
+        if state:
+            session.info[_STATE_KEY] = State(*state[0])
 
     def sets(self, session: Session, terms: Sequence[bytes], read: Read) -> dict[bytes, BitMap]:
         """The sets of the terms, from here or read now; who takes one out changes it nowhere but in a copy."""
