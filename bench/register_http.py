@@ -113,7 +113,7 @@ class _Reader:
 @dataclass(frozen=True, slots=True)
 class _Line:
     """A connection to the door that is kept. The readers share the cores with what they measure, so a reader is no more
-    than the stream: an HTTP library takes as long as the door does.
+    than the stream, which takes half of what an HTTP client does.
     """
 
     reader: asyncio.StreamReader
