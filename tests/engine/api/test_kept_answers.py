@@ -86,6 +86,14 @@ def test_what_is_kept_is_bounded() -> None:
     assert kept.held(FIRST, b"f") == b"z"
 
 
+def test_whole_list_pushes_nothing_else_out() -> None:
+    kept = KeptAnswers()
+    kept.keep(FIRST, b"page", b"1")
+    kept.keep(FIRST, b"whole list", b"x" * (2**20 + 1))
+    assert kept.held(FIRST, b"whole list") is None
+    assert kept.held(FIRST, b"page") == b"1"
+
+
 def test_another_state_lets_go_of_everything() -> None:
     kept = KeptAnswers()
     kept.keep(FIRST, b"a", b"1")

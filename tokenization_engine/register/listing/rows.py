@@ -1,8 +1,8 @@
 """The records of a page, read past the mapper: each row is what is written of its record, in the order of the names.
 
-A page of a hundred units is three hundred rows of the database. As objects of the mapper they cost several times what
-finding them costs; here a row and its names make the JSON object as they are. Which names is said by a `Form`: those of
-CAD Trust's servers, or all that the register keeps, as `records.py` writes it; tests hold both against the records.
+As objects of the mapper the records of a page cost several times what finding them costs; here a row and its names make
+the JSON object as they are. Which names is said by a `Form`: those of CAD Trust's servers, or all that the register
+keeps, as `records.py` writes it; tests hold both against the records.
 """
 
 from __future__ import annotations
