@@ -2,9 +2,10 @@
 words.
 
 How a connection is set up is in `connections.py`, how a reader's transaction begins in `driver.py`. No statement
-here or above may be of one dialect only, but for those there and the lock below. Writing goes through `writing`, which holds off every other writer from
-its first statement (SQLite), so that what a writer has checked is still true when it commits; on PostgreSQL
-the writer takes a row of its own that stands for the same lock (see `tokenization_engine.register.store`).
+here or above may be of one dialect only, but for those there and the lock below. Writing goes through `writing`,
+which holds off every other writer from its first statement (SQLite), so that what a writer has checked is still true
+when it commits; on PostgreSQL the writer takes a row of its own that stands for the same lock (see
+`tokenization_engine.register.store`).
 A server that goes away while a transaction ends leaves open whether it was written: that is an error of its own.
 """
 
