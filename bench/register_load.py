@@ -20,8 +20,8 @@ from tokenization_engine.register.intake import Intake
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.search.find import Search, count_units, cut, has, unit_numbers
 from tokenization_engine.register.search.terms import Facet
+from tokenization_engine.register.shown.texts import UNITS, Shape, make_some
 from tokenization_engine.register.store import Register
-from tokenization_engine.register_api.observer import units_shown
 
 PAGE = 100
 TOKENS = 1000
@@ -62,6 +62,18 @@ def fill(url: str, size: Size) -> Filled:
     _tokenize(register, written.unit_ids)
     register.close()
     return Filled(units=size.units, seconds=seconds, cpu_seconds=cpu, peak_mib=peak_mib())
+
+
+def write_texts(url: str) -> float:
+    """Write the texts of all records as the daemon does when nobody else writes; seconds on the wall."""
+    register = Register.open(url)
+    started = time.perf_counter()
+    made = 1
+    while made:
+        with register.writing("bench") as session:
+            made = make_some(session)
+    register.close()
+    return time.perf_counter() - started
 
 
 def fill_more(url: str, projects_there: int, more: Size) -> float:
@@ -170,7 +182,7 @@ def _asker(name: str, make: Question) -> Callable[[Session, random.Random], None
 def _answer(session: Session, wanted: Search, page: int) -> None:
     """The page's records with all that a buyer is shown of them, as JSON."""
     found = unit_numbers(session, wanted)
-    units = units_shown(session, cut(found, page * PAGE, PAGE))
+    units = UNITS.read(session, cut(found, page * PAGE, PAGE), Shape.OBSERVED)
     expected = max(0, min(PAGE, len(found) - page * PAGE))
     assert len(units) == expected, f"page {page} of {len(found)} records holds {len(units)}"
     orjson.dumps(units)
@@ -190,4 +202,4 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-__all__ = ["PAGE", "UNITS_A_PROJECT", "Filled", "Read", "fill", "fill_more", "questions_of", "read"]
+__all__ = ["PAGE", "UNITS_A_PROJECT", "Filled", "Read", "fill", "fill_more", "questions_of", "read", "write_texts"]

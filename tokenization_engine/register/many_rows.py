@@ -27,7 +27,7 @@ from chain.driver import in_sqlalchemys_words
 _MOST_PARAMETERS = 32_000
 """Of one INSERT: SQLite takes 32,766."""
 _BEHIND = "rows_behind"
-_FIRST_LOOK = 1_000
+_FIRST_LOOK = 100
 _GROWTH = 8
 """Of a table since PostgreSQL last looked at it, after which it has to look again."""
 _Rows = Sequence[Sequence[Any]]

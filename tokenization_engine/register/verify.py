@@ -1,4 +1,4 @@
-"""Proving the audit trail: unbroken, entry by entry, and the register's rows what its last entries say.
+"""Proving the audit trail: unbroken, entry by entry, and the register's rows what its last entries say, in lists too.
 
 What it proves: whoever changed, dropped or slipped in an entry, or a row past the trail, has to rewrite every hash from
 there on. What it cannot prove alone: that nobody rewrote all of them. So note the head (`register verify` shows it)
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from tokenization_engine.register.audit import BEFORE_ALL, entry_hash, row_json
 from tokenization_engine.register.guards import wrong_guard
 from tokenization_engine.register.model import RECORD_KINDS, Record, table_of
+from tokenization_engine.register.shown.texts import PROJECTS, UNITS
 from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 
 _AT_ONCE = 2000
@@ -66,6 +67,7 @@ def verify(session: Session, *, noted: bytes | None = None) -> Proof:
     try:
         _check_trail(session, walk, noted)
         _check_rows(session, walk)
+        _check_texts(session)
         _check_guards(session)
     except _Broken as error:
         broken = error
@@ -86,6 +88,15 @@ def _check_guards(session: Session) -> None:
     wrong = wrong_guard(session)
     if wrong is not None:
         raise _Broken(wrong)
+
+
+def _check_texts(session: Session) -> None:
+    """What lists show is what the records say."""
+    for texts, what in ((UNITS, "unit"), (PROJECTS, "project")):
+        for record_id in texts.wrong(session):
+            raise _Broken(
+                f"lists show {what} {record_id} other than its record says: its text was written past the register"
+            )
 
 
 def _check_trail(session: Session, walk: _Walk, noted: bytes | None) -> None:

@@ -21,12 +21,12 @@ from tokenization_engine.register.imports import stage_file
 from tokenization_engine.register.listing.pages import Listings
 from tokenization_engine.register.search.find import MAX_PAGE
 from tokenization_engine.register.search.read import project_ids, unit_ids
+from tokenization_engine.register.shown.published import home_uid
 from tokenization_engine.register.staging.many import StagedMany
 from tokenization_engine.register_api.bodies import token_claims
 from tokenization_engine.register_api.core import Api, Call, Route, Style
 from tokenization_engine.register_api.parameters import ProjectsQuery, UnitsQuery
 from tokenization_engine.register_api.schemas import MESSAGE
-from tokenization_engine.register_api.shapes import home_uid
 from tokenization_engine.register_api.uploads import uploaded
 from tokenization_engine.sheets.book import opened_book
 from tokenization_engine.sheets.exports import Only, export_found

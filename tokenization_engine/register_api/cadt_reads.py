@@ -7,6 +7,7 @@ organization at home is here.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,16 @@ from tokenization_engine.register.listing.pages import LooksLong
 from tokenization_engine.register.listing.words import check_lists
 from tokenization_engine.register.model import RECORD_KINDS, Organization, Project, Unit, table_of
 from tokenization_engine.register.organizations import find_home, metadata_of
+from tokenization_engine.register.shown.published import (
+    home_uid,
+    org_uid,
+    published_parts,
+    published_project,
+    published_projects,
+    published_unit,
+    published_units,
+)
+from tokenization_engine.register.shown.texts import PROJECTS, UNITS, Shape
 from tokenization_engine.register.staging import desk as staging
 from tokenization_engine.register.staging.differences import Staged, Table
 from tokenization_engine.register.trail_model import RegisterState
@@ -35,15 +46,6 @@ from tokenization_engine.register_api.parameters import (
 )
 from tokenization_engine.register_api.readers import Reading
 from tokenization_engine.register_api.schemas import ANY_LIST, PROJECT, UNIT, page_of
-from tokenization_engine.register_api.shapes import (
-    home_uid,
-    org_uid,
-    part_shapes,
-    project_shape,
-    project_shapes,
-    unit_shape,
-    unit_shapes,
-)
 
 META = "meta_"
 MAX_WHOLE_LIST = 100_000
@@ -57,7 +59,7 @@ async def units(api: Api, call: Call) -> object:
     query: UnitsQuery = call.query
     if query.warehouseUnitId is not None:
         name = query.warehouseUnitId
-        return await api.read(lambda session: unit_shape(session, name))
+        return await api.read(lambda session: published_unit(session, name))
     if query.xls:
         return await download(api, call)
     query.needs_page(unless=query.onlyTokenizedUnits is not None)
@@ -74,7 +76,10 @@ def _units(reading: Reading, query: UnitsQuery) -> object:
     page = reading.listings.units(
         reading.session, query.wanted(), offset=query.offset, limit=size, may_look_long=reading.may_look_long
     )
-    return _paged(query, unit_shapes(reading.session, page.numbers, org, query.columns), page.count)
+    if query.columns:
+        some = published_units(reading.session, page.numbers, org, query.columns)
+        return _paged(query, list(some.values()), page.count)
+    return _paged(query, UNITS.read(reading.session, page.numbers, Shape.PUBLISHED), page.count)
 
 
 async def projects(api: Api, call: Call) -> object:
@@ -82,7 +87,7 @@ async def projects(api: Api, call: Call) -> object:
     query: ProjectsQuery = call.query
     if query.warehouseProjectId is not None:
         name = query.warehouseProjectId
-        return await api.read(lambda session: project_shape(session, name))
+        return await api.read(lambda session: published_project(session, name))
     if query.xls:
         return await download(api, call)
     query.needs_page(unless=bool(query.projectIds))
@@ -99,10 +104,13 @@ def _projects(reading: Reading, query: ProjectsQuery) -> object:
     page = reading.listings.projects(
         reading.session, query.wanted(), offset=query.offset, limit=size, may_look_long=reading.may_look_long
     )
-    return _paged(query, project_shapes(reading.session, page.numbers, org, query.columns), page.count)
+    if query.columns:
+        some = published_projects(reading.session, page.numbers, org, query.columns)
+        return _paged(query, list(some.values()), page.count)
+    return _paged(query, PROJECTS.read(reading.session, page.numbers, Shape.PUBLISHED), page.count)
 
 
-def _paged(query: Paged, rows: list[dict[str, Any]], count: int) -> object:
+def _paged(query: Paged, rows: Sequence[object], count: int) -> object:
     if query.page is None or query.limit is None:
         return rows
     return {"page": query.page, "pageCount": -(-count // query.limit), "data": rows}
@@ -127,7 +135,7 @@ def _parts_page(reading: Reading, name: str, query: Paged) -> object:
     if query.limit is None and not reading.may_look_long:
         raise LooksLong
     org = reading.listings.known(reading.session, home_uid)
-    return part_shapes(reading.session, name, org, offset=query.offset, limit=query.limit or MAX_WHOLE_LIST)
+    return published_parts(reading.session, name, org, offset=query.offset, limit=query.limit or MAX_WHOLE_LIST)
 
 
 async def staged(api: Api, call: Call) -> object:

@@ -20,6 +20,7 @@ from tokenization_engine.register.changes.records import find_record
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.organizations import find_home, set_home, set_metadata
 from tokenization_engine.register.records import whole_record
+from tokenization_engine.register.shown.published import org_uid
 from tokenization_engine.register.staging import desk as staging
 from tokenization_engine.register.staging.commit import commit as commit_staged
 from tokenization_engine.register.staging.differences import Action, Staged, Table
@@ -29,7 +30,6 @@ from tokenization_engine.register_api.core import Api, Call, Route, Style
 from tokenization_engine.register_api.parameters import TableQuery
 from tokenization_engine.register_api.reading import read_version
 from tokenization_engine.register_api.schemas import MESSAGE, object_of, record_schema
-from tokenization_engine.register_api.shapes import org_uid
 
 MAX_PARTS = 1000
 

@@ -27,6 +27,7 @@ from tokenization_engine.register_api.answers import json_answer, ready_answer
 from tokenization_engine.register_api.key_lookup import KeyLookup
 from tokenization_engine.register_api.readers import Question, Readers
 from tokenization_engine.register_api.reading import Nothing, read_json, read_parameters
+from tokenization_engine.register_api.text_keeper import TextKeeper
 from tokenization_engine.register_api.turns import Turns
 
 if TYPE_CHECKING:  # with them come chia's own modules, for which the processes that answer lists have no use
@@ -125,6 +126,7 @@ class Api:
         self.readers = Readers(self.register, processes=service.lookout.settings.reader_processes, modules=questions)
         self.writing = asyncio.Lock()
         """Held by whoever writes, so that writers queue here and not in the database."""
+        self.texts = TextKeeper(self.register, self.writing)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")
         self.keys = KeyLookup(self.register.engine, self._threads)
         self._large = asyncio.Semaphore(1)
@@ -176,6 +178,7 @@ class Api:
 
     async def close(self) -> None:
         """Let what is under way end."""
+        await self.texts.close()
         await self.readers.close()
         await self.keys.close()
         await asyncio.to_thread(self._threads.shutdown)

@@ -62,6 +62,7 @@ def register_routes(service: EngineService, settings: EngineSettings, *, fees: F
 def _opened(api: Api) -> Callable[[web.Application], AsyncIterator[None]]:
     async def opened(_: web.Application) -> AsyncIterator[None]:
         api.readers.start()
+        api.texts.start()
         yield
         await api.close()
 

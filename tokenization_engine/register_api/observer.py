@@ -13,25 +13,15 @@ from puzzles.units import AssetId
 from tokenization_engine.api_keys import May
 from tokenization_engine.errors import NotInRegister
 from tokenization_engine.register.listing.comparing import Op
-from tokenization_engine.register.listing.rows import UNIT_LINKS, Form, Json, Projects, Units
 from tokenization_engine.register.listing.words import ProjectsWanted, UnitsWanted, Where
-from tokenization_engine.register.model import PROJECT_CHILDREN, Label, Project, Unit, table_of
+from tokenization_engine.register.shown.observed import observed_project, observed_unit
+from tokenization_engine.register.shown.texts import PROJECTS, UNITS, Shape
 from tokenization_engine.register.vocabularies import current
-from tokenization_engine.register.vocabulary import COUNTRIES, TOKENIZED_ON_CHIA
+from tokenization_engine.register.vocabulary import COUNTRIES
 from tokenization_engine.register_api.core import Api, Call, Route
 from tokenization_engine.register_api.parameters import Name, PageNumber, PageSize
 from tokenization_engine.register_api.readers import Reading
 from tokenization_engine.register_api.reading import read_part
-
-_PROJECT = table_of(Project).c
-_UNITS = Units(
-    Form.whole(Unit, **UNIT_LINKS),
-    issuance=Form(
-        ("warehouseProjectId", "projectName", "methodology"), (_PROJECT.id, _PROJECT.project_name, _PROJECT.methodology)
-    ),
-    label=Form(("label", "labelType"), (table_of(Label).c.label, table_of(Label).c.label_type)),
-)
-_PROJECTS = Projects(Form.whole(Project), {name: Form.whole(kind) for name, kind in PROJECT_CHILDREN.items()})
 
 
 class _Page(Body):
@@ -83,7 +73,7 @@ def _units(reading: Reading, query: UnitsQuery) -> object:
     page = reading.listings.units(
         reading.session, wanted, offset=query.offset, limit=query.limit, may_look_long=reading.may_look_long
     )
-    return _page(query, units_shown(reading.session, page.numbers), page.count)
+    return _page(query, UNITS.read(reading.session, page.numbers, Shape.OBSERVED), page.count)
 
 
 async def projects(api: Api, call: Call) -> object:
@@ -101,7 +91,7 @@ def _projects(reading: Reading, query: ProjectsQuery) -> object:
     page = reading.listings.projects(
         reading.session, wanted, offset=query.offset, limit=query.limit, may_look_long=reading.may_look_long
     )
-    return _page(query, projects_shown(reading.session, page.numbers), page.count)
+    return _page(query, PROJECTS.read(reading.session, page.numbers, Shape.OBSERVED), page.count)
 
 
 async def unit(api: Api, call: Call) -> object:
@@ -109,10 +99,10 @@ async def unit(api: Api, call: Call) -> object:
     record_id = read_part(call.request, "id")
 
     def ask(session: Session) -> object:
-        found = _UNITS.find(session, record_id)
+        found = observed_unit(session, record_id)
         if found is None:
             raise NotInRegister(f"the register holds no unit {record_id}")
-        return _unit(*found)
+        return found
 
     return await api.read(ask)
 
@@ -122,36 +112,15 @@ async def project(api: Api, call: Call) -> object:
     record_id = read_part(call.request, "id")
 
     def ask(session: Session) -> object:
-        found = _PROJECTS.find(session, record_id)
+        found = observed_project(session, record_id)
         if found is None:
             raise NotInRegister(f"the register holds no project {record_id}")
-        return _project(*found)
+        return found
 
     return await api.read(ask)
 
 
-def units_shown(session: Session, numbers: Sequence[int]) -> list[Json]:
-    """The units of these numbers of the search index, as buyers see them."""
-    return [_unit(*one) for one in _UNITS.read(session, numbers)]
-
-
-def projects_shown(session: Session, numbers: Sequence[int]) -> list[Json]:
-    """The projects of these numbers, as buyers see them."""
-    return [_project(*one) for one in _PROJECTS.read(session, numbers)]
-
-
-def _unit(unit: Json, issuance: Json, labels: list[Json]) -> Json:
-    unit |= issuance
-    unit["isTokenized"] = unit.get("marketplace") == TOKENIZED_ON_CHIA and "assetId" in unit
-    unit["labels"] = labels
-    return unit
-
-
-def _project(project: Json, parts: dict[str, list[Json]]) -> Json:
-    return project | {name: rows for name, rows in parts.items() if rows}
-
-
-def _page(query: _Page, items: list[Json], count: int) -> dict[str, Any]:
+def _page(query: _Page, items: Sequence[object], count: int) -> dict[str, Any]:
     return {"page": query.page, "page_count": -(-count // query.limit), "record_count": count, "items": items}
 
 

@@ -13,11 +13,11 @@ from tokenization_engine.register.listing.words import UnitsWanted
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.organizations import set_home
 from tokenization_engine.register.search.kept import State
+from tokenization_engine.register.shown.observed import observed_units
+from tokenization_engine.register.shown.published import home_uid
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api.kept_answers import KeptAnswers
-from tokenization_engine.register_api.observer import units_shown
 from tokenization_engine.register_api.readers import Reading, _Answering
-from tokenization_engine.register_api.shapes import home_uid
 
 FIRST, SECOND = (State(last_entry=n, last_unit=1, last_project=1) for n in (1, 2))
 asked: list[int] = []
@@ -26,7 +26,7 @@ asked: list[int] = []
 def shown(reading: Reading, limit: int) -> object:
     asked.append(limit)
     page = reading.listings.units(reading.session, UnitsWanted(), offset=0, limit=limit)
-    return [home_uid(reading.session), units_shown(reading.session, page.numbers)]
+    return [home_uid(reading.session), list(observed_units(reading.session, page.numbers).values())]
 
 
 def fails(_: Reading) -> object:

@@ -23,9 +23,9 @@ from tokenization_engine.desk import Lookout
 from tokenization_engine.errors import ListsBusy, ListTooLong, NotInRegister
 from tokenization_engine.register.listing.pages import LooksLong
 from tokenization_engine.register.listing.words import UnitsWanted
+from tokenization_engine.register.shown.observed import observed_units
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api import readers as module
-from tokenization_engine.register_api.observer import units_shown
 from tokenization_engine.register_api.readers import Readers, Reading
 from tokenization_engine.service import EngineService
 from tokenization_engine.settings import EngineSettings
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 def page(reading: Reading, limit: int) -> object:
     found = reading.listings.units(reading.session, UnitsWanted(), offset=1, limit=limit)
-    return units_shown(reading.session, found.numbers)
+    return list(observed_units(reading.session, found.numbers).values())
 
 
 def process(_: Reading) -> object:

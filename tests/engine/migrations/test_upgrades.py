@@ -34,10 +34,10 @@ from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
 from tokenization_engine.register.search.model import SearchBitmap
 from tokenization_engine.register.search.terms import LABELLED
+from tokenization_engine.register.shown.published import published_unit
 from tokenization_engine.register.staging.desk import count_staged, drop
 from tokenization_engine.register.store import MIGRATIONS, Register
 from tokenization_engine.register.verify import verify
-from tokenization_engine.register_api.shapes import unit_shape
 from tokenization_engine.store import JobRow
 
 REVISIONS = revisions(MIGRATIONS)
@@ -126,7 +126,7 @@ def test_index_made_before_it_knew_who_has_labels_is_made_anew(old: Callable[...
         gone = delete(SearchBitmap).where(SearchBitmap.term == LABELLED)
         assert connection.execute(gone).rowcount == 1
     with opened(engine) as register, register.reading() as session:
-        shape = unit_shape(session, UNIT["id"])
+        shape = published_unit(session, UNIT["id"])
         assert shape is not None
         assert [one["id"] for one in shape["labels"]] == [LABEL["id"]]
 

@@ -28,10 +28,10 @@ from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Record
 from tokenization_engine.register.organizations import find_home, set_home
 from tokenization_engine.register.queries import UnitFilter, list_units
 from tokenization_engine.register.search.read import project_ids, unit_ids
+from tokenization_engine.register.shown.observed import observed_projects, observed_units
+from tokenization_engine.register.shown.published import published_projects, published_units
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.units import split_unit
-from tokenization_engine.register_api import observer
-from tokenization_engine.register_api.shapes import project_shapes, unit_shapes
 
 OWNERS = (None, "Bär & Söhne", "a%b_c", "A%B_C", "back\\slash", "zz top", "Buyer 1", "Buyer 12", "འབྲུག")
 COLUMNS = {one.name: one.column for one in Unit.fields if not one.is_ours} | {
@@ -257,13 +257,13 @@ def test_projects_are_ordered_and_found(filled: Register, amount: str) -> None:
 def test_buyers_are_shown_what_the_records_hold(filled: Register) -> None:
     with filled.reading() as session:
         page = Listings().units(session, UnitsWanted(), offset=0, limit=1000)
-        shown = observer.units_shown(session, page.numbers)
+        shown = list(observed_units(session, page.numbers).values())
         assert shown == [bought(session.get_one(Unit, one)) for one in ids(session, page)]
         assert len(shown) > 100
         assert {one["isTokenized"] for one in shown} == {True, False}
         assert {len(one["labels"]) for one in shown} == {0, 1, 2}
         listed = Listings().projects(session, ProjectsWanted(), offset=0, limit=100)
-        assert observer.projects_shown(session, listed.numbers) == [
+        assert list(observed_projects(session, listed.numbers).values()) == [
             records.project_json(session.get_one(Project, one)) for one in project_names(session, listed)
         ]
 
@@ -283,15 +283,17 @@ def bought(unit: Unit) -> dict[str, Any]:
 def test_records_are_published_as_they_are_held(filled: Register, org: str | None) -> None:
     with filled.reading() as session:
         page = Listings().units(session, UnitsWanted(), offset=0, limit=1000)
-        shapes = unit_shapes(session, page.numbers, org)
+        shapes = list(published_units(session, page.numbers, org).values())
         assert shapes == [published_unit(session.get_one(Unit, one), org) for one in ids(session, page)]
         assert {len(one["labels"]) for one in shapes} == {0, 1, 2}
         listed = Listings().projects(session, ProjectsWanted(), offset=0, limit=100)
         objects = [session.get_one(Project, one) for one in project_names(session, listed)]
-        assert project_shapes(session, listed.numbers, org) == [published_project(one, org) for one in objects]
-        some = project_shapes(session, listed.numbers[:2], org, ["projectName", "issuances"])
-        assert [set(one) for one in some] == [{"projectName", "issuances"}] * 2
-        assert [set(one) for one in unit_shapes(session, page.numbers[:1], org, ["nothing"])] == [{"warehouseUnitId"}]
+        shapes = list(published_projects(session, listed.numbers, org).values())
+        assert shapes == [published_project(one, org) for one in objects]
+        some = published_projects(session, listed.numbers[:2], org, ["projectName", "issuances"])
+        assert [set(one) for one in some.values()] == [{"projectName", "issuances"}] * 2
+        bare = published_units(session, page.numbers[:1], org, ["nothing"])
+        assert [set(one) for one in bare.values()] == [{"warehouseUnitId"}]
 
 
 def published(record: Record, org: str | None) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from tokenization_engine.register.listing.words import UnitsWanted
 from tokenization_engine.register.model import LabelUnit, Unit, table_of
 from tokenization_engine.register.search.find import Search, unit_numbers
 from tokenization_engine.register.search.model import SearchState
+from tokenization_engine.register.shown.published import published_units
 from tokenization_engine.register.store import Register
 from tokenization_engine.register.verify import verify
-from tokenization_engine.register_api.shapes import unit_shapes
 
 
 @pytest.fixture(params=DATABASES)
@@ -52,7 +52,7 @@ def test_session_is_of_one_moment_for_everybody_in_it(at: Register, reader: Regi
             assert session.connection().execute(select(func.count()).select_from(table_of(Unit))).scalar() == count
             assert len(unit_numbers(session, Search())) == count
             page = Listings().units(session, UnitsWanted(), offset=0, limit=10)
-            assert len(unit_shapes(session, page.numbers, None)) == count
+            assert len(published_units(session, page.numbers, None)) == count
     with reader.reading() as session:
         assert len(unit_numbers(session, Search())) == 4
 
@@ -98,5 +98,5 @@ def test_page_is_two_questions(at: Register, reader: Register) -> None:
         asked.clear()
         with reader.reading() as session:
             page = listings.units(session, UnitsWanted(), offset=0, limit=10)
-            assert len(unit_shapes(session, page.numbers, None)) == 1
+            assert len(published_units(session, page.numbers, None)) == 1
     assert len(asked) == 2, asked

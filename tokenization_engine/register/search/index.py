@@ -11,17 +11,36 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import filterfalse
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from pyroaring import BitMap
 from sqlalchemy import delete, select, update
 
 from tokenization_engine.register.many_rows import insert_rows
-from tokenization_engine.register.model import Issuance, Label, LabelUnit, Project, ProjectLocation, Unit, table_of
+from tokenization_engine.register.model import (
+    PROJECT_CHILDREN,
+    Issuance,
+    Label,
+    LabelUnit,
+    Organization,
+    Project,
+    ProjectLocation,
+    Unit,
+    table_of,
+)
 from tokenization_engine.register.search.bits import Differences, in_parts
-from tokenization_engine.register.search.model import SearchProject, SearchState, SearchUnit
+from tokenization_engine.register.search.model import (
+    SearchProject,
+    SearchProjectText,
+    SearchState,
+    SearchUnit,
+    SearchUnitText,
+)
+from tokenization_engine.register.search.read import numbers_of_issuances
 from tokenization_engine.register.search.terms import (
     EVERY,
+    STALE,
     Facet,
     UnitKey,
     beginnings_of,
@@ -56,6 +75,13 @@ class SearchIndex:
     _links: Counter[tuple[str, str]] = field(default_factory=Counter)
     _labels: dict[str, Image] = field(default_factory=dict)
     _projects: dict[str, None] = field(default_factory=dict)
+    """Those of which a part or a field changed."""
+    _renamed: dict[str, None] = field(default_factory=dict)
+    """Projects of which something changed that their units show."""
+    _issuances: dict[str, None] = field(default_factory=dict)
+    """Those that were there and changed."""
+    _is_home_changed: bool = False
+    _texts_form: int | None = None
     _differences: Differences = field(default_factory=Differences)
     _new: defaultdict[UnitKey, list[int]] = field(default_factory=lambda: defaultdict(list))
     """Numbers of new units by what gives them terms, not yet among the differences: many units share a key."""
@@ -82,12 +108,18 @@ class SearchIndex:
             self._note_label(record_id, before, after)
         elif kind == Project.kind:
             self._projects[record_id] = None
-        elif kind == ProjectLocation.kind:
+            if before is not None and after is not None and _shown_by_units(before) != _shown_by_units(after):
+                self._renamed[record_id] = None
+        elif kind == Issuance.kind:
+            self._project_of[record_id] = str((after or before or {})["warehouse_project_id"])
+            if before is not None:
+                self._issuances[record_id] = None
+        elif kind == Organization.kind:
+            self._is_home_changed |= (before or {}).get("is_home") != (after or {}).get("is_home")
+        if kind in _PARTS:
             for image in (before, after):
                 if image is not None:
                     self._projects[str(image["warehouse_project_id"])] = None
-        elif kind == Issuance.kind:
-            self._project_of[record_id] = str((after or before or {})["warehouse_project_id"])
 
     def _note_label(self, record_id: str, before: Image | None, after: Image | None) -> None:
         if before is not None:
@@ -104,22 +136,47 @@ class SearchIndex:
         units, self._units = self._units, {}
         links, self._links = self._links, Counter()
         labels, self._labels = self._labels, {}
+        issuances, self._issuances = self._issuances, {}
         gone = [one for some in in_parts(projects) for one in self._settle_projects(session, some)]
+        self._renamed = {}
         numbers: dict[str, int] = {}
         if units:
             numbers = self._settle_units(session, units)
         if links or labels:
             self._settle_labels(session, links, labels, numbers)
+        if issuances:
+            self._differences.add([STALE], numbers_of_issuances(session, issuances))
+        self._drop_units(session, [numbers[one] for one, (before, after) in units.items() if before and not after])
         for project_id in gone:
             self._drop_project(session, project_id)
+        if self._is_home_changed:
+            self._is_home_changed = False
+            self.spoil_texts(session)
+
+    def stale(self, session: Session, term: bytes) -> BitMap:
+        """The numbers under a term of those whose texts are stale, as this transaction leaves them."""
+        return self._differences.now(session, term)
+
+    def keep_texts(self, term: bytes, numbers: BitMap, *, form: int) -> None:
+        """Note that the texts of these are what the records say, in shapes of that version."""
+        self._differences.remove([term], numbers)
+        self._texts_form = form
+
+    def spoil_texts(self, session: Session) -> None:
+        """Note that no text says what it should any more."""
+        self._fold(session)
+        for every, stale in ((EVERY, STALE), (EVERY_PROJECT, STALE_PROJECT)):
+            self._differences.add([stale], self._differences.now(session, every))
 
     def write(self, session: Session, last_entry: int) -> None:
         """Write the index as of that entry of the trail."""
         self._fold(session)
         self._differences.write(session)
-        state: dict[str, int] = {"last_entry": last_entry}
+        state: dict[str, Any] = {"last_entry": last_entry}
         if self._last is not None:
             state |= {"last_unit": self._last[0], "last_project": self._last[1]}
+        if self._texts_form is not None:
+            state |= {"texts_step": SearchState.texts_step + 1, "texts_form": self._texts_form}
         session.execute(update(SearchState).values(state))
 
     def _settle_projects(self, session: Session, ids: list[str]) -> list[str]:
@@ -130,12 +187,18 @@ class SearchIndex:
         for project_id, row in projects.items():
             terms = project_terms(row, locations[project_id])
             if project_id in held:
-                self._move_project(session, held[project_id].number, _read_terms(held[project_id].terms), terms)
+                number = held[project_id].number
+                self._differences.add([STALE_PROJECT], BitMap([number]))
+                self._move_project(session, number, _read_terms(held[project_id].terms), terms)
                 self._terms_of.pop(project_id, None)
+                if project_id in self._renamed:
+                    self._fold(session)
+                    units = self._differences.now(session, facet_term(Facet.PROJECT, project_id))
+                    self._differences.add([STALE], units)
                 continue
             number = self._next_project(session)
             new.append({"number": number, "project_id": project_id, "terms": _as_text(terms)})
-            self._differences.add([EVERY_PROJECT, *of_projects(terms)], BitMap([number]))
+            self._differences.add([EVERY_PROJECT, STALE_PROJECT, *of_projects(terms)], BitMap([number]))
         if new:
             insert_rows(session, table_of(SearchProject), new)
         return sorted(held.keys() - projects.keys())
@@ -155,8 +218,10 @@ class SearchIndex:
 
     def _drop_project(self, session: Session, project_id: str) -> None:
         row = session.execute(_HELD_PROJECTS.where(SearchProject.project_id == project_id)).one()
-        self._differences.remove([EVERY_PROJECT, *of_projects(_read_terms(row.terms))], BitMap([row.number]))
-        session.execute(delete(SearchProject).where(SearchProject.project_id == project_id))
+        terms = [EVERY_PROJECT, STALE_PROJECT, *of_projects(_read_terms(row.terms))]
+        self._differences.remove(terms, BitMap([row.number]))
+        session.execute(delete(SearchProject).where(SearchProject.number == row.number))
+        session.execute(delete(SearchProjectText).where(SearchProjectText.number == row.number))
 
     def _settle_units(self, session: Session, units: Mapping[str, tuple[Image | None, Image | None]]) -> dict[str, int]:
         """Move the units, and tell the number of each."""
@@ -164,19 +229,20 @@ class SearchIndex:
         self._look_up(session, {str(image["issuance_id"]) for image in images})
         numbers = _numbers(session, [unit_id for unit_id, (before, _) in units.items() if before is not None])
         new: dict[str, Image] = {}
-        gone = []
         for unit_id, (before, after) in units.items():
             if before is not None:
                 self._move_unit(session, numbers[unit_id], before, after)
-                if after is None:
-                    gone.append(unit_id)
             elif after is not None:
                 new[unit_id] = after
         if new:
             numbers |= self._place(session, new)
-        for ids in in_parts(gone):
-            session.execute(delete(SearchUnit).where(SearchUnit.unit_id.in_(ids)))
         return numbers
+
+    def _drop_units(self, session: Session, numbers: list[int]) -> None:
+        self._differences.remove([STALE], BitMap(numbers))
+        for some in in_parts(numbers):
+            session.execute(delete(SearchUnit).where(SearchUnit.number.in_(some)))
+            session.execute(delete(SearchUnitText).where(SearchUnitText.number.in_(some)))
 
     def _place(self, session: Session, units: Mapping[str, Image]) -> dict[str, int]:
         """Number new units, and keep them under their keys."""
@@ -190,6 +256,7 @@ class SearchIndex:
         self._new_count += len(units)
         if len(by_key) + len(by_project) > _KEPT_KEYS or self._new_count > _KEPT_UNITS:
             self._fold(session)
+        self._differences.add([STALE], BitMap(numbers.values()))
         rows = [{"number": number, "unit_id": unit_id} for unit_id, number in numbers.items()]
         insert_rows(session, table_of(SearchUnit), rows)
         return numbers
@@ -200,6 +267,7 @@ class SearchIndex:
         terms = _NO_TERMS if after is None else self._all_terms(session, after)
         self._differences.remove(old - terms, BitMap([number]))
         self._differences.add(terms - old, BitMap([number]))
+        self._differences.add([STALE], BitMap([number]))
 
     def _all_terms(self, session: Session, image: Image) -> frozenset[bytes]:
         project_id = self._project_of[str(image["issuance_id"])]
@@ -269,9 +337,11 @@ class SearchIndex:
                 old = label_terms(labels[label_id]) if label_id in labels else now[label_id]
                 lost[unit_id] |= old
         for label_id, before in labels.items():
-            if label_id in now and (old := label_terms(before)) != now[label_id]:
-                query = select(LabelUnit.warehouse_unit_id).where(LabelUnit.label_id == label_id)
-                got[label_id] += (under := list(session.scalars(query)))
+            if label_id not in now:
+                continue
+            query = select(LabelUnit.warehouse_unit_id).where(LabelUnit.label_id == label_id)
+            got[label_id] += (under := list(session.scalars(query)))
+            if (old := label_terms(before)) != now[label_id]:
                 for unit_id in under:
                     lost[unit_id] |= old
         concerned = {unit_id for ids in got.values() for unit_id in ids} | lost.keys()
@@ -281,8 +351,9 @@ class SearchIndex:
         for unit_id, terms in lost.items():
             if unit_id in numbers:
                 self._differences.remove(terms, BitMap([numbers[unit_id]]))
+                self._differences.add([STALE], BitMap([numbers[unit_id]]))
         for label_id, ids in got.items():
-            self._differences.add(now[label_id], BitMap([numbers[unit_id] for unit_id in ids]))
+            self._differences.add([STALE, *now[label_id]], BitMap([numbers[unit_id] for unit_id in ids]))
 
     def _next_units(self, session: Session, count: int) -> int:
         """The first of so many new numbers."""
@@ -296,8 +367,10 @@ class SearchIndex:
         return project + 1
 
 
-EVERY_PROJECT = next(iter(of_projects([EVERY])))
+EVERY_PROJECT, STALE_PROJECT = of_projects([EVERY, STALE])
 _PROJECT_ITSELF = facet_term(Facet.PROJECT, "")
+_PARTS = frozenset(kind.kind for kind in PROJECT_CHILDREN.values())
+_shown_by_units = itemgetter("project_name", "methodology")
 _HELD_PROJECTS = select(SearchProject.number, SearchProject.project_id, SearchProject.terms)
 
 

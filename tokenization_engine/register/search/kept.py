@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
 
@@ -36,9 +36,20 @@ class State:
     last_entry: int
     last_unit: int
     last_project: int
+    texts_step: int = field(default=0, compare=False)
+    """Another one as soon as texts were written, by which no record changes."""
+    texts_form: int = field(default=0, compare=False)
 
 
-READ_STATE = Statement(select(SearchState.last_entry, SearchState.last_unit, SearchState.last_project))
+READ_STATE = Statement(
+    select(
+        SearchState.last_entry,
+        SearchState.last_unit,
+        SearchState.last_project,
+        SearchState.texts_step,
+        SearchState.texts_form,
+    )
+)
 Read = Callable[[Session, Sequence[bytes]], Mapping[bytes, tuple[BitMap, int]]]
 """Reads sets from their rows: each with its bytes there; terms that nobody has are left out."""
 Terms = tuple[bytes, ...]
@@ -46,8 +57,13 @@ Terms = tuple[bytes, ...]
 
 def state_of(session: Session) -> State:
     """What the index stands at in this session: in one that only reads, as its first question told."""
+    return known_state(session) or State(*READ_STATE.rows(session.connection(), {})[0])
+
+
+def known_state(session: Session) -> State | None:
+    """The same in a session that only reads; None in one that may be changing it, and where the register lost it."""
     known = session.info.get(_STATE_KEY)
-    return known if isinstance(known, State) else State(*READ_STATE.rows(session.connection(), {})[0])
+    return known if isinstance(known, State) else None
 
 
 class KeptSets:
@@ -61,6 +77,7 @@ class KeptSets:
         self._sets: OrderedDict[bytes, tuple[BitMap, int]] = OrderedDict()
         self._bytes = 0
         self._terms: OrderedDict[bytes, Terms] = OrderedDict()
+        self._stale: dict[bytes, tuple[State, int, BitMap]] = {}
 
     @staticmethod
     def of(session: Session) -> KeptSets | None:
@@ -87,6 +104,18 @@ class KeptSets:
             self._keep(state, sets)
             found |= {term: bits for term, (bits, _) in sets.items()}
         return found
+
+    def stale(self, session: Session, term: bytes, read: Read) -> BitMap:
+        """The set of a term that changes whenever texts are written, from here or read now."""
+        state = state_of(session)
+        with self._lock:
+            held = self._stale.get(term)
+        if held is not None and held[:2] == (state, state.texts_step):
+            return held[2]
+        bits, _ = read(session, [term]).get(term, (BitMap(), 0))
+        with self._lock:
+            self._stale[term] = (state, state.texts_step, bits)
+        return bits
 
     def terms(self, session: Session, start: bytes) -> Terms | None:
         """The terms that begin so, if they are kept here."""

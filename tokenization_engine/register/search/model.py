@@ -46,8 +46,30 @@ class SearchProject(Base):
     terms: Mapped[str] = mapped_column(Text)
 
 
+class SearchUnitText(Base):
+    """What lists show of the unit of that number, as JSON: to who reads CAD Trust's servers, and to buyers."""
+
+    __tablename__ = "search_unit_texts"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    published: Mapped[str] = mapped_column(Text)
+    observed: Mapped[str] = mapped_column(Text)
+
+
+class SearchProjectText(Base):
+    """The same of a project."""
+
+    __tablename__ = "search_project_texts"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    published: Mapped[str] = mapped_column(Text)
+    observed: Mapped[str] = mapped_column(Text)
+
+
 class SearchState(Base):
-    """One row: the last entry of the audit trail that the index has taken in, and the highest numbers given."""
+    """One row: the last entry of the audit trail that the index has taken in, and the highest numbers given; how often
+    texts were written since the index was made, and by which version of their shapes.
+    """
 
     __tablename__ = "search_state"
 
@@ -55,3 +77,5 @@ class SearchState(Base):
     last_entry: Mapped[int] = mapped_column(BigInteger)
     last_unit: Mapped[int] = mapped_column(Integer)
     last_project: Mapped[int] = mapped_column(Integer)
+    texts_step: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    texts_form: Mapped[int] = mapped_column(Integer, server_default="0")

@@ -54,6 +54,13 @@ def read_sets(session: Session, terms: Iterable[bytes]) -> Sets:
     return Sets({term: bits for term, (bits, _) in _sets_of(session, asked).items()})
 
 
+def stale_numbers(session: Session, term: bytes) -> BitMap:
+    """The numbers under a term of those whose texts are stale, in a session that only reads."""
+    kept = KeptSets.of(session)
+    assert kept is not None, "a session that writes shows no texts"
+    return kept.stale(session, term, _sets_of)
+
+
 def _sets_of(session: Session, terms: Sequence[bytes]) -> Mapping[bytes, tuple[BitMap, int]]:
     """The sets from their rows, each with its bytes there."""
     chunks: defaultdict[bytes, list[bytes]] = defaultdict(list)

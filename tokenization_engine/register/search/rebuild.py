@@ -14,7 +14,14 @@ from sqlalchemy.orm import Session
 
 from tokenization_engine.register.model import LabelUnit, Project, Record, Unit, table_of
 from tokenization_engine.register.search.index import SearchIndex
-from tokenization_engine.register.search.model import SearchBitmap, SearchProject, SearchState, SearchUnit
+from tokenization_engine.register.search.model import (
+    SearchBitmap,
+    SearchProject,
+    SearchProjectText,
+    SearchState,
+    SearchUnit,
+    SearchUnitText,
+)
 from tokenization_engine.register.trail_model import AuditEntry, RegisterState
 from tokenization_engine.register.value_lists import ListedSelect
 
@@ -31,9 +38,9 @@ def is_behind(session: Session) -> bool:
 def rebuild(session: Session) -> None:
     """Make the index anew, in the caller's transaction, which holds off every other writer from here on."""
     last_entry = session.execute(select(RegisterState.last_entry).with_for_update()).scalar_one()
-    for table in (SearchBitmap, SearchUnit, SearchProject):
+    for table in (SearchBitmap, SearchUnit, SearchProject, SearchUnitText, SearchProjectText):
         session.execute(delete(table))
-    session.execute(update(SearchState).values(last_unit=-1, last_project=-1))
+    session.execute(update(SearchState).values(last_unit=-1, last_project=-1, texts_step=SearchState.texts_step + 1))
     index = SearchIndex()
     for kind in (Project, Unit):
         for ids in _in_order(session, kind):

@@ -33,6 +33,8 @@ EVERY: Final = b"every\x00"
 """The term that all have."""
 LABELLED: Final = b"labelled\x00"
 """The term of the units that have a label."""
+STALE: Final = b"stale\x00"
+"""The term of those whose kept texts are not written, or no longer say what the records say (`shown/texts.py`)."""
 
 _WORD = re.compile(r"[^\W_]+")
 

@@ -12,7 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chain.driver import Statement
-from tokenization_engine.register.listing.rows import UNIT_LINKS, Form, Json, Projects, Units
 from tokenization_engine.register.model import (
     PROJECT_CHILDREN,
     Label,
@@ -22,6 +21,7 @@ from tokenization_engine.register.model import (
     Unit,
     table_of,
 )
+from tokenization_engine.register.shown.rows import UNIT_LINKS, Form, Json, Projects, Units
 
 _PARTS = {
     name: Form.published(kind, warehouseProjectId=table_of(kind).c.warehouse_project_id)
@@ -45,35 +45,41 @@ def home_uid(session: Session) -> str | None:
     return str(found[0][0]).replace("-", "") if found else None
 
 
-def project_shapes(
+def published_units(
     session: Session, numbers: Sequence[int], org: str | None, columns: Collection[str] = ()
-) -> list[Json]:
-    """The projects of these numbers of the search index with their parts; only the columns named, if any is."""
+) -> dict[int, Json]:
+    """The units of these numbers of the search index, by number and in that order, with their issuances and labels;
+    only the columns named, if any is.
+    """
+    read = _UNITS.read(session, numbers)
+    return {number: _only(_unit_shape(*one, org), columns, Unit.id_name) for number, one in read}
+
+
+def published_unit(session: Session, unit_id: str) -> Json | None:
+    """The unit of that id."""
+    found = _UNITS.find(session, unit_id)
+    return None if found is None else _unit_shape(*found, home_uid(session))
+
+
+def published_projects(
+    session: Session, numbers: Sequence[int], org: str | None, columns: Collection[str] = ()
+) -> dict[int, Json]:
+    """The projects of these numbers of the search index, by number and in that order, with their parts; only the
+    columns named, if any is.
+    """
     read = _PROJECTS.read(session, numbers, columns or None)
-    return [_only(_project_shape(*one, org), columns, Project.id_name) for one in read]
+    return {number: _only(_project_shape(*one, org), columns, Project.id_name) for number, one in read}
 
 
-def project_shape(session: Session, project_id: str) -> Json | None:
+def published_project(session: Session, project_id: str) -> Json | None:
     """The project of that id."""
     found = _PROJECTS.find(session, project_id)
     return None if found is None else _project_shape(*found, home_uid(session))
 
 
-def part_shapes(session: Session, name: str, org: str | None, *, offset: int, limit: int) -> list[Json]:
+def published_parts(session: Session, name: str, org: str | None, *, offset: int, limit: int) -> list[Json]:
     """The parts of all projects on the list of that name, in the order of ids."""
     return _of(org, _PROJECTS.part_page(session, name, offset=offset, limit=limit))
-
-
-def unit_shapes(session: Session, numbers: Sequence[int], org: str | None, columns: Collection[str] = ()) -> list[Json]:
-    """The units of these numbers with their issuances and labels; only the columns named, if any is."""
-    read = _UNITS.read(session, numbers)
-    return [_only(_unit_shape(*one, org), columns, Unit.id_name) for one in read]
-
-
-def unit_shape(session: Session, unit_id: str) -> Json | None:
-    """The unit of that id."""
-    found = _UNITS.find(session, unit_id)
-    return None if found is None else _unit_shape(*found, home_uid(session))
 
 
 def _project_shape(project: Json, parts: dict[str, list[Json]], org: str | None) -> Json:

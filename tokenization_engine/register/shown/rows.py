@@ -1,6 +1,6 @@
-"""The records of a page, read past the mapper: each row is what is written of its record, in the order of the names.
+"""Records read past the mapper: each row is what is written of its record, in the order of the names.
 
-As objects of the mapper the records of a page cost several times what finding them costs; here a row and its names make
+As objects of the mapper records cost several times what finding them costs; here a row and its names make
 the JSON object as they are. Which names is said by a `Form`: those of CAD Trust's servers, or all that the register
 keeps, as `records.py` writes it; tests hold both against the records.
 """
@@ -124,9 +124,9 @@ class Units:
         self._units = _listed([unit, issuance], units, _UNIT.c.issuance_id, _UNIT.c.id, by=number.c.number)
         self._labels = _listed([label], labels, _LABEL.c.id, by=_LINK.c.warehouse_unit_id)
 
-    def read(self, session: Session, numbers: Sequence[int]) -> Iterator[tuple[Json, Json, list[Json]]]:
-        """Those of these numbers of the search index, in that order: each with its issuance, which those of one
-        issuance share, and its labels in the order of their ids.
+    def read(self, session: Session, numbers: Sequence[int]) -> Iterator[tuple[int, tuple[Json, Json, list[Json]]]]:
+        """Those of these numbers of the search index, in that order: the number, and the unit with its issuance, which
+        those of one issuance share, and its labels in the order of their ids.
         """
         rows = {row[-1]: row for row in self._units.rows(session.connection(), numbers)}
         labels, issuances = self._labels_of(session, rows), dict[str, Json]()
@@ -138,11 +138,11 @@ class Units:
                 if issuance is None:
                     issuance = issuances[row[-3]] = self._issuance.write(row[width:])
                 own = [self._label.write(one) for one in sorted(labels.get(row[-2], ()), key=_next_to_last)]
-                yield write(row), issuance, own
+                yield number, (write(row), issuance, own)
 
     def find(self, session: Session, unit_id: str) -> tuple[Json, Json, list[Json]] | None:
         """The unit of that id."""
-        return next(self.read(session, list(numbers_of_units(session, [unit_id]))), None)
+        return next((unit for _, unit in self.read(session, list(numbers_of_units(session, [unit_id])))), None)
 
     def _labels_of(self, session: Session, units: Mapping[int, Row]) -> Mapping[str, list[Row]]:
         """The labels by unit. Asked of those that have some; of all in a session that writes, where the index is behind
@@ -172,9 +172,9 @@ class Projects:
 
     def read(
         self, session: Session, numbers: Sequence[int], lists: Collection[str] | None = None
-    ) -> Iterator[tuple[Json, dict[str, list[Json]]]]:
-        """Those of these numbers of the search index, in that order: each with its parts by the name of their list and
-        in the order of their ids. Only these lists of parts, if any are named.
+    ) -> Iterator[tuple[int, tuple[Json, dict[str, list[Json]]]]]:
+        """Those of these numbers of the search index, in that order: the number, and the project with its parts by the
+        name of their list and in the order of their ids. Only these lists of parts, if any are named.
         """
         connection = session.connection()
         rows = {row[-1]: row for row in self._projects.rows(connection, numbers)}
@@ -191,11 +191,11 @@ class Projects:
                     name: [write(one) for one in sorted(found.get(row[-2], ()), key=_next_to_last)]
                     for name, (write, found) in parts.items()
                 }
-                yield self._project.write(row), own
+                yield number, (self._project.write(row), own)
 
     def find(self, session: Session, project_id: str) -> tuple[Json, dict[str, list[Json]]] | None:
         """The project of that id."""
-        return next(self.read(session, list(numbers_of_projects(session, [project_id]))), None)
+        return next((one for _, one in self.read(session, list(numbers_of_projects(session, [project_id])))), None)
 
     def part_page(self, session: Session, name: str, *, offset: int, limit: int) -> list[Json]:
         """The parts of all projects on the list of that name, in the order of ids."""
