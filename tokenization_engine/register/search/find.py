@@ -14,14 +14,16 @@ from functools import reduce
 from operator import and_
 
 from pyroaring import BitMap
-from sqlalchemy import select
+from sqlalchemy import bindparam, literal_column, select
 from sqlalchemy.orm import Session
 
+from chain.database import digits
+from chain.driver import Statement
 from puzzles.errors import SerialError
 from puzzles.units import AssetId, parse_serial_number
 from tokenization_engine.register.audit import Trail
 from tokenization_engine.register.listing.comparing import Op, test_of
-from tokenization_engine.register.model import Unit
+from tokenization_engine.register.model import Unit, table_of
 from tokenization_engine.register.search.counts import COUNT_TERMS, compared_counts, total_of
 from tokenization_engine.register.search.index import EVERY_PROJECT
 from tokenization_engine.register.search.read import (
@@ -130,7 +132,7 @@ def unit_numbers(session: Session, wanted: Search) -> BitMap:
     spaces = [(Words.UNIT, b""), (Words.LABEL, b""), *([(Words.PROJECT, b"")] if wanted.is_project_searched else [])]
     found = _numbers(session, wanted.conditions, _Text.read(text, spaces), every=EVERY)
     if text:
-        named = numbers_of_units(session, _named(session, text))
+        named = _named(session, text)
         if named:
             found = found | (_numbers(session, wanted.conditions, None, every=EVERY) & named)
     if wanted.asset_ids:
@@ -156,6 +158,17 @@ def _catch_up(session: Session) -> None:
     if trail is not None:
         trail.save(session)
         trail.search.write(session, trail.last_entry)
+
+
+_UNIT = table_of(Unit)
+_LAST_BEGUN = Statement(
+    select(_UNIT.c.id, _UNIT.c.last)
+    .where(_UNIT.c.series == bindparam("series"), _UNIT.c.first <= bindparam("number"))
+    .order_by(_UNIT.c.first.desc())
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))  # which SQLite would be given as a parameter of its own
+)
+"""The unit of a series that begins last of those that begin at a number, or before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,25 +248,19 @@ def _condition(session: Session, condition: Has | Compared | Counted, read: Sets
             return compared_counts(read, condition.op, condition.values)
 
 
-def _named(session: Session, text: str) -> list[str]:
-    """Ids of the units that a text names: by id, by asset id, or by a serial number."""
+def _named(session: Session, text: str) -> BitMap:
+    """The numbers of the units that a text names: by id, by asset id, or by a serial number."""
     plain = text.lower().removeprefix("0x")
     if len(plain) == _HEX_ASSET_ID and not set(plain) - set("0123456789abcdef"):
-        query = select(Unit.id).where(Unit.asset_id == AssetId(bytes.fromhex(plain)))
-        return list(session.scalars(query))
+        return numbers_of_tokens(session, [AssetId(bytes.fromhex(plain))])
     ids = [text.lower()] if len(text) <= _LONGEST_ID and " " not in text else []
     try:
         series, number = parse_serial_number(text)
     except SerialError:
-        return ids
-    last_begun = (
-        select(Unit.id, Unit.last)
-        .where(Unit.series == series, Unit.first <= number)
-        .order_by(Unit.first.desc())
-        .limit(1)
-    )
-    holder = session.execute(last_begun).first()
-    return [*ids, *([holder.id] if holder is not None and holder.last >= number else [])]
+        return numbers_of_units(session, ids)
+    begun = _LAST_BEGUN.rows(session.connection(), {"series": series, "number": digits(number)})
+    ids += [unit_id for unit_id, last in begun if int(last) >= number]
+    return numbers_of_units(session, ids)
 
 
 def cut(numbers: BitMap, offset: int, limit: int, *, is_newest_first: bool = False) -> list[int]:
