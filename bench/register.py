@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench.register_data import Size
 from bench.register_http import PROJECTS_ON_PAGE, read_over_http
-from bench.register_load import PAGE, Filled, Read, fill, fill_more, read
+from bench.register_load import PAGE, Filled, Read, fill, fill_more, read, write_texts
 from bench.report import Target, table, thousands, watched
 from tests.postgres import serving_postgres
 
@@ -28,10 +28,12 @@ SECONDS, QUICK_SECONDS = 30.0, 5.0
 
 
 def run(console: Console, is_quick: bool) -> list[Target]:
-    """Import, then ten readers who ask without a pause, then the same while more is imported; on each database."""
+    """Import, texts of lists, ten readers who ask without a pause, and beside an import; on each database."""
     size, seconds = (QUICK_SIZE, QUICK_SECONDS) if is_quick else (SIZE, SECONDS)
     targets: list[Target] = []
     filled: dict[str, Filled] = {}
+    at_once: dict[str, list[Read]] = {}
+    texts: dict[str, float] = {}
     reads: dict[str, list[Read]] = {}
     beside: dict[str, list[Read]] = {}
     first: dict[str, Read] = {}
@@ -41,6 +43,11 @@ def run(console: Console, is_quick: bool) -> list[Target]:
         with place() as url, ProcessPoolExecutor(READERS + 1, mp_context=get_context("spawn")) as pool:
             with watched(console, f"{name}, import"):
                 filled[name] = pool.submit(fill, url, size).result()
+            _cleaned_up(url)
+            with watched(console, f"{name}, readers before any text is kept"):
+                at_once[name] = _together(pool, url, size, seconds)
+            with watched(console, f"{name}, texts of lists"):
+                texts[name] = pool.submit(write_texts, url).result()
             _cleaned_up(url)
             with watched(console, f"{name}, readers"):
                 reads[name] = _together(pool, url, size, seconds)
@@ -53,10 +60,11 @@ def run(console: Console, is_quick: bool) -> list[Target]:
                 beside[name] = _together(pool, url, size, seconds)
                 writer.result()
         targets += _targets(name, filled[name], reads[name], asked[name], paused[name])
-    _show_imports(console, filled, size)
+    _show_imports(console, filled, texts, size)
     whole = f"An answer is the exact count and a page of {PAGE} whole records as JSON. "
     own = whole + "A reader is a process of its own, warmed by one answer to each question"
     _show_reads(console, f"{READERS} readers, each asking without a pause", reads, own)
+    _show_reads(console, "The same, after the import and before the daemon has kept any text", at_once, own)
     _show_reads(console, f"The same, while {thousands(MORE.units)} units are imported", beside, own)
     door = f"A page of {PAGE} units or {PROJECTS_ON_PAGE} projects, in CADT's shape or the observer's. The door"
     _show_reads(console, f"{READERS} readers over HTTP, each asking without a pause", asked, door)
@@ -103,7 +111,7 @@ def _targets(name: str, filled: Filled, reads: list[Read], asked: list[Read], pa
     ]
 
 
-def _show_imports(console: Console, filled: dict[str, Filled], size: Size) -> None:
+def _show_imports(console: Console, filled: dict[str, Filled], texts: dict[str, float], size: Size) -> None:
     drawn = table(
         f"Import of {thousands(size.projects)} projects with {thousands(size.units)} unit records",
         "database",
@@ -111,13 +119,16 @@ def _show_imports(console: Console, filled: dict[str, Filled], size: Size) -> No
         "units a second",
         "units a second of its core",
         "peak memory, MiB",
+        "texts of lists, a second",
         caption="The validated path: every field, reference, overlap and total checked, audit trail with its hash "
         "chain, search index; one transaction. PostgreSQL's own work is on another core and runs without fsync; its "
-        "clean-up among new rows (VACUUM), which falls into the minute after, is waited for before anybody reads.",
+        "clean-up among new rows (VACUUM), which falls into the minute after, is waited for before anybody reads. The "
+        "texts of lists are the daemon's to keep, in the background and after the import; here without its rests.",
     )
     for name, one in filled.items():
         on_core = thousands(one.units / one.cpu_seconds)
-        drawn.add_row(name, f"{one.seconds:.1f}", thousands(one.units / one.seconds), on_core, thousands(one.peak_mib))
+        rate, kept = thousands(one.units / one.seconds), thousands((size.units + size.projects) / texts[name])
+        drawn.add_row(name, f"{one.seconds:.1f}", rate, on_core, thousands(one.peak_mib), kept)
     console.print(drawn)
 
 

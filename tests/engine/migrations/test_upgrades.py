@@ -34,6 +34,7 @@ from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.queries import UnitFilter, find_unit, list_units
 from tokenization_engine.register.search.model import SearchBitmap
 from tokenization_engine.register.search.terms import LABELLED
+from tokenization_engine.register.shown import texts
 from tokenization_engine.register.shown.published import published_unit
 from tokenization_engine.register.staging.desk import count_staged, drop
 from tokenization_engine.register.store import MIGRATIONS, Register
@@ -129,6 +130,19 @@ def test_index_made_before_it_knew_who_has_labels_is_made_anew(old: Callable[...
         shape = published_unit(session, UNIT["id"])
         assert shape is not None
         assert [one["id"] for one in shape["labels"]] == [LABEL["id"]]
+
+
+@pytest.mark.parametrize("revision", SOME)
+def test_register_of_an_older_version_has_all_its_texts_to_be_made(old: Callable[..., Engine], revision: str) -> None:
+    with opened(old(revision)) as register:
+        with register.reading() as session:
+            assert (texts.UNITS.count_stale(session), texts.PROJECTS.count_stale(session)) == (2, 1)
+        for _ in range(3):
+            with register.writing("texts") as session:
+                texts.make_some(session)
+        with register.reading() as session:
+            assert (texts.UNITS.count_stale(session), texts.PROJECTS.count_stale(session)) == (0, 0)
+            assert verify(session).broken is None
 
 
 @pytest.mark.parametrize("revision", SOME)
