@@ -203,7 +203,7 @@ def history_command(out: Output, name: str, is_project: bool) -> None:
 @click.option("--noted", metavar="HASH", help="A head of the trail noted before, 0x...: it must stand in the trail.")
 @output_option
 def verify_command(out: Output, noted: str | None) -> None:
-    """Prove the audit trail unbroken, and every row what its last entry says."""
+    """Prove the audit trail unbroken, every row what its last entry says, and lists what the rows say."""
     head = None if noted is None else read_hash(noted)
     with opened_register() as (opened, _), working("walking the audit trail"), opened.reading() as session:
         proof = verify(session, noted=head)

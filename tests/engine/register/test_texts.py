@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -349,7 +351,8 @@ def test_text_written_past_the_register_is_shown_and_seen_by_a_check(
         proof = verify(session)
     what = "unit" if kind is UNITS else "project"
     said = "other than its record says: its text was written past the register"
-    assert proof.broken == f"lists show {what} {wrong} {said}"
+    assert str(proof.broken).startswith(f"lists show {what} {wrong} {said}")
+    assert proof.broken_entry is None
     register.rebuild_search()
     assert_lists_show_the_records(register)
     assert proof_of(register) is None
@@ -378,8 +381,11 @@ def test_texts_of_another_version_are_not_shown_and_made_anew(
     assert make_all(register) == UNIT_COUNT + 1 + PROJECT_COUNT
     assert stale(register) == (0, 0)
     assert_lists_show_the_records(register)
-    monkeypatch.setattr(texts, "FORM", texts.FORM - 1)  # a reader of the version before, still running
+    monkeypatch.setattr(texts, "FORM", texts.FORM - 1)  # a daemon of the version before, still running
     assert_lists_show_the_records(register)
+    assert make_all(register) == 0
+    monkeypatch.setattr(texts, "FORM", texts.FORM + 1)
+    assert stale(register) == (0, 0)
 
 
 def test_reader_who_keeps_sets_sees_that_texts_were_made(register: Register) -> None:
@@ -443,3 +449,24 @@ def test_register_without_an_organization_shows_none(databases: Databases) -> No
         (one,) = read(session, UNITS, Shape.PUBLISHED)
         assert {one["orgUid"], one["issuance"]["orgUid"]} == {home}
     register.close()
+
+
+def test_another_shape_is_another_form(register: Register) -> None:
+    """Who changes what is written of a record changes this digest, and has to raise `FORM` with it."""
+    with register.reading() as session:
+        retired, labelled = of_block(session, 1), of_block(session, 11)
+        found = [
+            *_texts_of(session, UNITS, unit_ids, {retired.id, labelled.id}),
+            *_texts_of(session, PROJECTS, project_ids, {hydro(session).id}),
+        ]
+    plain = [re.sub(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", "ID", one) for one in found]
+    assert len(plain) == 6
+    assert (texts.FORM, sha256("\n".join(plain).encode()).hexdigest()[:16]) == (1, "233ea4ef98d56b1d")
+
+
+def _texts_of(
+    session: Session, kind: texts.Texts, ids: Callable[[Session, list[int]], dict[int, str]], wanted: set[str]
+) -> Iterator[str]:
+    numbers = [number for number, name in sorted(ids(session, list(range(20))).items()) if name in wanted]
+    for shape in Shape:
+        yield from (orjson.dumps(one).decode() for one in kind.read(session, numbers, shape))

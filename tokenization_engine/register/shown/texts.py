@@ -84,10 +84,13 @@ class Texts:
     def make(self, session: Session, *, most: int) -> int:
         """Write the texts of some of those that are stale, at most so many, in a session that writes; how many.
 
-        No record changes by it, so it leaves no entry in the audit trail.
+        No record changes by it, so it leaves no entry in the audit trail. Texts of a newer version of the program are
+        left to that one.
         """
-        index = Trail.of(session).search
-        if state_of(session).texts_form != FORM:
+        index, form = Trail.of(session).search, state_of(session).texts_form
+        if form > FORM:
+            return 0
+        if form < FORM:
             index.spoil_texts(session)
         numbers = list(index.stale(session, self._stale)[:most])
         if numbers:
