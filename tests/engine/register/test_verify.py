@@ -35,9 +35,9 @@ def filled(register: Register) -> Register:
     return register
 
 
-def proof(register: Register, **given: bytes) -> Proof:
+def proof(register: Register, noted: bytes | None = None) -> Proof:
     with register.reading() as session:
-        return verify(session, **given)
+        return verify(session, noted=noted)
 
 
 def tamper(register: Register, *statements: str) -> None:
