@@ -37,7 +37,7 @@ from tokenization_engine.register.search.model import (
     SearchUnit,
     SearchUnitText,
 )
-from tokenization_engine.register.search.read import numbers_of_issuances
+from tokenization_engine.register.search.read import numbers_of_issuances, numbers_of_labels
 from tokenization_engine.register.search.terms import (
     EVERY,
     STALE,
@@ -144,8 +144,7 @@ class SearchIndex:
             numbers = self._settle_units(session, units)
         if links or labels:
             self._settle_labels(session, links, labels, numbers)
-        if issuances:
-            self._differences.add([STALE], numbers_of_issuances(session, issuances))
+        self._differences.add([STALE], numbers_of_issuances(session, issuances) | numbers_of_labels(session, labels))
         self._drop_units(session, [numbers[one] for one, (before, after) in units.items() if before and not after])
         for project_id in gone:
             self._drop_project(session, project_id)
@@ -337,11 +336,9 @@ class SearchIndex:
                 old = label_terms(labels[label_id]) if label_id in labels else now[label_id]
                 lost[unit_id] |= old
         for label_id, before in labels.items():
-            if label_id not in now:
-                continue
-            query = select(LabelUnit.warehouse_unit_id).where(LabelUnit.label_id == label_id)
-            got[label_id] += (under := list(session.scalars(query)))
-            if (old := label_terms(before)) != now[label_id]:
+            if label_id in now and (old := label_terms(before)) != now[label_id]:
+                query = select(LabelUnit.warehouse_unit_id).where(LabelUnit.label_id == label_id)
+                got[label_id] += (under := list(session.scalars(query)))
                 for unit_id in under:
                     lost[unit_id] |= old
         concerned = {unit_id for ids in got.values() for unit_id in ids} | lost.keys()

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from chain.driver import Statement
 from puzzles.units import AssetId
-from tokenization_engine.register.model import Unit, table_of
+from tokenization_engine.register.model import LabelUnit, Unit, table_of
 from tokenization_engine.register.search.kept import KeptSets
 from tokenization_engine.register.search.model import SearchBitmap, SearchProject, SearchUnit
 from tokenization_engine.register.value_lists import ListedSelect
 
 _FEW = 200
 """Terms with one beginning that are kept."""
-_BITMAP, _UNIT, _PROJECT = (table_of(kind) for kind in (SearchBitmap, SearchUnit, SearchProject))
+_BITMAP, _UNIT, _PROJECT, _LINK = (table_of(kind) for kind in (SearchBitmap, SearchUnit, SearchProject, LabelUnit))
 
 
 class Sets(Mapping[bytes, BitMap]):
@@ -130,6 +130,11 @@ def numbers_of_issuances(session: Session, ids: Iterable[str]) -> BitMap:
     return _numbers(session, _OF_ISSUANCES, ids)
 
 
+def numbers_of_labels(session: Session, ids: Iterable[str]) -> BitMap:
+    """The numbers of the units under these labels."""
+    return _numbers(session, _OF_LABELS, ids)
+
+
 def numbers_of_locations(session: Session, ids: Iterable[str]) -> BitMap:
     """The numbers of the units from these places."""
     return _numbers(session, _OF_LOCATIONS, ids)
@@ -159,6 +164,10 @@ _UNIT_IDS = ListedSelect(select(_UNIT.c.number, _UNIT.c.unit_id), _UNIT.c.number
 _PROJECT_IDS = ListedSelect(select(_PROJECT.c.number, _PROJECT.c.project_id), _PROJECT.c.number)
 _OF_UNITS = ListedSelect(select(_UNIT.c.number), _UNIT.c.unit_id)
 _OF_PROJECTS = ListedSelect(select(_PROJECT.c.number), _PROJECT.c.project_id)
+_OF_LABELS = ListedSelect(
+    select(_UNIT.c.number).select_from(_UNIT.join(_LINK, _LINK.c.warehouse_unit_id == _UNIT.c.unit_id)),
+    _LINK.c.label_id,
+)
 _OF_TOKENS, _OF_ISSUANCES, _OF_LOCATIONS = (
     _units_by(name) for name in ("asset_id", "issuance_id", "project_location_id")
 )
