@@ -74,7 +74,7 @@ class Texts:
     def read(self, session: Session, numbers: Sequence[int], shape: Shape) -> list[Fragment]:
         """The records of these numbers of the search index, in that order, each as JSON that is written already."""
         stale = self._stale_in(session)
-        asked = [] if stale is None else [one for one in numbers if one not in stale] if stale else numbers
+        asked = [] if stale is None else [one for one in numbers if one not in stale]
         texts: dict[int, str] = dict(self._kept[shape].rows(session.connection(), asked))
         missing = [one for one in numbers if one not in texts]
         if missing:
