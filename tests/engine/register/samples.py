@@ -14,6 +14,7 @@ from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.intake import Written
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.queries import UnitFilter, list_units
+from tokenization_engine.register.records import unit_json
 
 SERIES = "BT-CDM2746-2021"
 ASSET = AssetId(b"\xaa" * 32)
@@ -123,3 +124,15 @@ def shown(session: Session, wanted: UnitFilter | None = None) -> list[tuple[int,
 def only_unit(session: Session) -> Unit:
     (one,) = list_units(session).units
     return one
+
+
+def bought(one: Unit) -> dict[str, Any]:
+    """The unit as buyers are shown it, from its record."""
+    of, labels = one.issuance.project, sorted(one.label_units, key=lambda link: link.label_id)
+    return unit_json(one) | {
+        "warehouseProjectId": of.id,
+        "projectName": of.project_name,
+        "methodology": of.methodology,
+        "isTokenized": one.is_tokenized,
+        "labels": [{"label": link.label.label, "labelType": link.label.label_type} for link in labels],
+    }

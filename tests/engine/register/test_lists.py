@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tests.engine.databases import DATABASES, Databases
-from tests.engine.register.samples import chain_event, document, issuance, label, location, project, unit
+from tests.engine.register.samples import bought, chain_event, document, issuance, label, location, project, unit
 from tokenization_engine.errors import ListTooLong, RecordInvalid
 from tokenization_engine.register import records
 from tokenization_engine.register.chain_events import mark_tokenized
@@ -266,17 +266,6 @@ def test_buyers_are_shown_what_the_records_hold(filled: Register) -> None:
         assert list(observed_projects(session, listed.numbers).values()) == [
             records.project_json(session.get_one(Project, one)) for one in project_names(session, listed)
         ]
-
-
-def bought(unit: Unit) -> dict[str, Any]:
-    project, labels = unit.issuance.project, sorted(unit.label_units, key=lambda link: link.label_id)
-    return records.unit_json(unit) | {
-        "warehouseProjectId": project.id,
-        "projectName": project.project_name,
-        "methodology": project.methodology,
-        "isTokenized": unit.is_tokenized,
-        "labels": [{"label": link.label.label, "labelType": link.label.label_type} for link in labels],
-    }
 
 
 @pytest.mark.parametrize("org", ["abc", None])

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from tests.engine.databases import DATABASES, Databases
-from tests.engine.register.samples import chain_event, document, issuance, label, location, project, unit
+from tests.engine.register.samples import bought, chain_event, document, issuance, label, location, project, unit
 from tokenization_engine.register import records
 from tokenization_engine.register.chain_events import apply_retirement, mark_tokenized
 from tokenization_engine.register.imports import import_bytes
@@ -119,7 +119,7 @@ def assert_lists_show_the_records(register: Register) -> None:
         assert list(UNITS.wrong(session)) == list(PROJECTS.wrong(session)) == []
         numbers = list(unit_numbers(session, Search()))
         units = [session.get_one(Unit, one) for one in _in_order(unit_ids(session, numbers))]
-        assert read(session, UNITS, Shape.OBSERVED) == [observed(one) for one in units]
+        assert read(session, UNITS, Shape.OBSERVED) == [bought(one) for one in units]
         org = home_uid(session)
         assert read(session, UNITS, Shape.PUBLISHED) == list(published_units(session, numbers, org).values())
         numbers = list(project_numbers(session, Search()))
@@ -132,17 +132,6 @@ def assert_lists_show_the_records(register: Register) -> None:
 
 def _in_order(ids: dict[int, str]) -> list[str]:
     return [name for _, name in sorted(ids.items())]
-
-
-def observed(one: Unit) -> dict[str, Any]:
-    of, links = one.issuance.project, sorted(one.label_units, key=lambda link: link.label_id)
-    return records.unit_json(one) | {
-        "warehouseProjectId": of.id,
-        "projectName": of.project_name,
-        "methodology": of.methodology,
-        "isTokenized": one.is_tokenized,
-        "labels": [{"label": link.label.label, "labelType": link.label.label_type} for link in links],
-    }
 
 
 def test_every_text_is_kept_once_it_was_made(register: Register) -> None:

@@ -25,7 +25,6 @@ from tokenization_engine.register.model import (
     LabelUnit,
     Organization,
     Project,
-    ProjectLocation,
     Unit,
     table_of,
 )
@@ -38,6 +37,7 @@ from tokenization_engine.register.search.model import (
     SearchUnitText,
 )
 from tokenization_engine.register.search.read import numbers_of_issuances, numbers_of_labels
+from tokenization_engine.register.search.records import label_terms_now, labels_as_they_are, projects_as_they_are
 from tokenization_engine.register.search.terms import (
     EVERY,
     STALE,
@@ -180,7 +180,7 @@ class SearchIndex:
 
     def _settle_projects(self, session: Session, ids: list[str]) -> list[str]:
         """Move these projects and their units; those that are deleted are told, and wait for their units."""
-        projects, locations = _projects_as_they_are(session, ids)
+        projects, locations = projects_as_they_are(session, ids)
         held = {row.project_id: row for row in session.execute(_HELD_PROJECTS.where(SearchProject.project_id.in_(ids)))}
         new = []
         for project_id, row in projects.items():
@@ -326,7 +326,7 @@ class SearchIndex:
         """Give units the terms of the labels they got, and take those from them that no label of theirs has now."""
         asked = {label_id for _, label_id in links} | labels.keys()
         now = {label_id: self._new_labels[label_id] for label_id in asked & self._new_labels.keys()}
-        now |= _labels_as_they_are(session, asked - now.keys())
+        now |= labels_as_they_are(session, asked - now.keys())
         got = defaultdict(list)
         lost: defaultdict[str, set[bytes]] = defaultdict(set)
         for (unit_id, label_id), step in links.items():
@@ -343,7 +343,7 @@ class SearchIndex:
                     lost[unit_id] |= old
         concerned = {unit_id for ids in got.values() for unit_id in ids} | lost.keys()
         numbers |= _numbers(session, sorted(concerned - numbers.keys()))
-        for unit_id, kept in _label_terms_now(session, list(lost)).items():
+        for unit_id, kept in label_terms_now(session, list(lost)).items():
             lost[unit_id] -= kept
         for unit_id, terms in lost.items():
             if unit_id in numbers:
@@ -381,42 +381,6 @@ def _numbers(session: Session, unit_ids: list[str]) -> dict[str, int]:
     for some in in_parts(unit_ids):
         query = select(SearchUnit.unit_id, SearchUnit.number).where(SearchUnit.unit_id.in_(some))
         found |= {row[0]: row[1] for row in session.execute(query)}
-    return found
-
-
-def _projects_as_they_are(
-    session: Session, ids: list[str]
-) -> tuple[dict[str, dict[str, Any]], defaultdict[str, list[dict[str, Any]]]]:
-    """Rows of the projects by id, and of their locations by the project's id."""
-    project, location = table_of(Project), table_of(ProjectLocation)
-    found = session.execute(select(project).where(project.c.id.in_(ids))).mappings()
-    rows = {str(row["id"]): dict(row) for row in found}
-    projects = {one: rows[one] for one in ids if one in rows}
-    locations: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in session.execute(select(location).where(location.c.warehouse_project_id.in_(ids))).mappings():
-        locations[str(row["warehouse_project_id"])].append(dict(row))
-    return projects, locations
-
-
-def _labels_as_they_are(session: Session, ids: Iterable[str]) -> dict[str, frozenset[bytes]]:
-    label = table_of(Label)
-    found: dict[str, frozenset[bytes]] = {}
-    for some in in_parts(sorted(ids)):
-        query = select(label).where(label.c.id.in_(some))
-        found |= {str(row["id"]): label_terms(dict(row)) for row in session.execute(query).mappings()}
-    return found
-
-
-def _label_terms_now(session: Session, unit_ids: list[str]) -> dict[str, set[bytes]]:
-    """The terms that each unit has from its labels; a unit without labels is left out."""
-    links: list[tuple[str, str]] = []
-    for some in in_parts(unit_ids):
-        query = select(LabelUnit.warehouse_unit_id, LabelUnit.label_id).where(LabelUnit.warehouse_unit_id.in_(some))
-        links += [(unit_id, label_id) for unit_id, label_id in session.execute(query)]
-    now = _labels_as_they_are(session, {label_id for _, label_id in links})
-    found: defaultdict[str, set[bytes]] = defaultdict(set)
-    for unit_id, label_id in links:
-        found[unit_id] |= now[label_id]
     return found
 
 
