@@ -59,7 +59,7 @@ def run(console: Console, is_quick: bool) -> list[Target]:
                 writer = pool.submit(fill_more, url, size.projects, MORE)
                 beside[name] = _together(pool, url, size, seconds)
                 writer.result()
-        targets += _targets(name, filled[name], reads[name], asked[name], paused[name])
+        targets += _targets(name, filled[name], (at_once[name], reads[name], asked[name], paused[name]))
     _show_imports(console, filled, texts, size)
     whole = f"An answer is the exact count and a page of {PAGE} whole records as JSON. "
     own = whole + "A reader is a process of its own, warmed by one answer to each question"
@@ -98,13 +98,15 @@ def _cleaned_up(url: str) -> None:
             connection.execute("VACUUM (ANALYZE)")
 
 
-def _targets(name: str, filled: Filled, reads: list[Read], asked: list[Read], paused: list[Read]) -> list[Target]:
-    slowest, over_http, at_leisure = (
-        max(_percentile(found, 0.99) for found in _by_question(some).values()) for some in (reads, asked, paused)
+def _targets(name: str, filled: Filled, parts: tuple[list[Read], ...]) -> list[Target]:
+    """Those of the readers before any text is kept, after that, over HTTP, and over HTTP with pauses."""
+    at_once, slowest, over_http, at_leisure = (
+        max(_percentile(found, 0.99) for found in _by_question(some).values()) for some in parts
     )
     rate = filled.units / filled.seconds
     return [
         Target(what=f"{name}: validated import", found=rate, limit=5000, unit="units/s", is_floor=True),
+        Target(what=f"{name}: slowest question before any text, p99", found=at_once * 1000, limit=50, unit="ms"),
         Target(what=f"{name}: slowest question, p99", found=slowest * 1000, limit=50, unit="ms"),
         Target(what=f"{name}: slowest question over HTTP, p99", found=over_http * 1000, limit=50, unit="ms"),
         Target(what=f"{name}: the same with pauses, p99", found=at_leisure * 1000, limit=50, unit="ms"),
