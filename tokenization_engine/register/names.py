@@ -77,7 +77,7 @@ class Names:
         self._ask_keys(projects)
         ids = [value for row in rows if isinstance(value := row.get(Unit.id_name), str) and is_id(value)]
         self._units_of_chunk = set()
-        self._held_units = {row[0] for row in _records(Unit, "id").rows(self._session.connection(), set(ids))}
+        self._held_units = {row[0] for row in _records(Unit, "id").rows(self._session, set(ids))}
 
     def take(self, reader: RecordReader, kind: type[Record], known: Known, raw: Mapping[str, Any]) -> None:
         """Give the record its names, if nobody has them: the id that its row gives, and its local name."""
@@ -156,7 +156,7 @@ class Names:
         others = wanted.difference(ids) if kind in _NAMED else ()
         for named_by, asked in (("id", ids), ("local_name", others)):
             if asked:
-                for name, record_id, project_id in _records(kind, named_by).rows(self._session.connection(), asked):
+                for name, record_id, project_id in _records(kind, named_by).rows(self._session, asked):
                     self._held[kind, name] = Known(id=record_id, project_id=project_id)
                     self._held.setdefault((kind, record_id), self._held[kind, name])
 
@@ -164,7 +164,7 @@ class Names:
         texts = {str(name) for name in names if isinstance(name, str | int)}
         wanted = texts - self._asked_keys
         self._asked_keys |= texts
-        for name, registry, record_id in _project_keys().rows(self._session.connection(), wanted):
+        for name, registry, record_id in _project_keys().rows(self._session, wanted):
             known = Known(id=record_id, project_id=record_id)
             self._held_keys.setdefault(name, []).append((registry, known))
 

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Select, any_, bindparam
+from sqlalchemy import ARRAY, ColumnElement, Select, any_, bindparam
+from sqlalchemy.orm import Session
 
 from chain.driver import Row, Statement
+from chain.glance import dialect_of, rows_in
 
 AT_ONCE = 1000
 """Most values in one statement: every database bounds them."""
@@ -31,13 +33,13 @@ class ListedSelect:
         self._column = column
         self._made: dict[int, tuple[Statement, Sequence[str]]] = {}
 
-    def rows(self, connection: Connection, values: Iterable[Any], **others: Any) -> Iterator[Row]:
+    def rows(self, session: Session, values: Iterable[Any], **others: Any) -> Iterator[Row]:
         """The rows, in no order that is promised; a value that stands twice counts once in every thousand.
 
         `others` are the query's own parameters by name.
         """
         left = iter(values)
-        has_arrays = connection.dialect.name == "postgresql"
+        has_arrays = dialect_of(session).name == "postgresql"
         while some := list(islice(left, AT_ONCE)):
             length = 0 if has_arrays else next(one for one in _LENGTHS if one >= len(some))
             statement, names = self._made.get(length) or self._make(length)
@@ -46,7 +48,7 @@ class ListedSelect:
             else:
                 some += [some[-1]] * (length - len(some))
                 given = dict(zip(names, some, strict=True))
-            yield from statement.rows(connection, given | others)
+            yield from rows_in(session, statement, given | others)
 
     def _make(self, length: int) -> tuple[Statement, Sequence[str]]:
         """The statement for a list of that length, and its parameters; 0 stands for a list that is one value."""

@@ -65,7 +65,7 @@ def _units(reading: Reading, query: UnitsQuery) -> object:
         is_tokenized=query.tokenized,
         asset_id=None if query.asset_id is None else AssetId(query.asset_id),
         project=query.project,
-        countries=_countries(reading.session, query.country),
+        countries=_countries(reading, query.country),
         methodology=query.methodology,
         label=query.label,
         text=query.text,
@@ -84,7 +84,7 @@ async def projects(api: Api, call: Call) -> object:
 def _projects(reading: Reading, query: ProjectsQuery) -> object:
     wanted = ProjectsWanted(
         where=_equal(projectStatus=query.status, sector=query.sector),
-        countries=_countries(reading.session, query.country),
+        countries=_countries(reading, query.country),
         methodology=query.methodology,
         text=query.text,
     )
@@ -129,10 +129,10 @@ def _equal(**fields: object) -> tuple[Where, ...]:
     return tuple(Where(name=name, op=Op.EQ, values=(str(value),)) for name, value in given.items())
 
 
-def _countries(session: Session, text: str | None) -> tuple[str, ...]:
+def _countries(reading: Reading, text: str | None) -> tuple[str, ...]:
     if text is None:
         return ()
-    return (current(session).admitted(COUNTRIES, text) or text,)
+    return (reading.listings.known(reading.session, current).admitted(COUNTRIES, text) or text,)
 
 
 def _route(path: str, handle: Any, summary: str, **more: Any) -> Route:

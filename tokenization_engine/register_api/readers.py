@@ -110,16 +110,18 @@ class _Answering:
     def answer(self, question: Question, arguments: tuple[object, ...], *, may_look_long: bool = False) -> bytes:
         """The answer as JSON; raises what the question does."""
         asked = b"" if self._kept is None else pickle.dumps((question, arguments))
-        with self.register.reading() as session:
+
+        def ask(session: Session) -> bytes:
             state = state_of(session)
-            held = None if self._kept is None else self._kept.held(state, asked)
-            if held is not None:
-                return held
-            reading = Reading(session=session, listings=self.listings, may_look_long=may_look_long)
-            answer = json_bytes(question(reading, *arguments))
-        if self._kept is not None:
-            self._kept.keep(state, asked, answer)
-        return answer
+            answer = None if self._kept is None else self._kept.held(state, asked)
+            if answer is None:
+                reading = Reading(session=session, listings=self.listings, may_look_long=may_look_long)
+                answer = json_bytes(question(reading, *arguments))
+                if self._kept is not None:
+                    self._kept.keep(state, asked, answer)
+            return answer
+
+        return self.register.ask(ask)
 
 
 def _begin(url: str, modules: tuple[str, ...]) -> Answer:

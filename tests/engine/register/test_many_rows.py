@@ -83,9 +83,9 @@ def test_rows_are_found_by_a_list_of_odd_texts(databases: Databases) -> None:
             insert_rows(session, ISSUANCES, [row | {"id": new_id(), "local_name": one} for one in ODD])
             by_name = ListedSelect(select(ISSUANCES.c.local_name), ISSUANCES.c.local_name)
             for asked in (ODD, ODD[:1], [*ODD, *ODD, "nobody"]):
-                found = [name for (name,) in by_name.rows(session.connection(), asked)]
+                found = [name for (name,) in by_name.rows(session, asked)]
                 assert sorted(found) == sorted(asked[: len(ODD)])
             for one in ODD:
-                assert list(by_name.rows(session.connection(), [one])) == [(one,)]
+                assert list(by_name.rows(session, [one])) == [(one,)]
         register.close()
         databases.drop(url)

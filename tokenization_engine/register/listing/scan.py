@@ -53,7 +53,7 @@ def in_order(session: Session, kind: Kind, columns: tuple[str, ...]) -> Iterator
 
 def sorted_few(session: Session, kind: Kind, columns: tuple[str, ...], numbers: BitMap) -> list[int]:
     """These few numbers in the same order."""
-    rows = list(_keys(kind, columns).rows(session.connection(), numbers))
+    rows = list(_keys(kind, columns).rows(session, numbers))
     rows.sort(key=lambda row: (*((value is not None, value) for value in row[1:]), row[0]))
     return [row[0] for row in rows]
 

@@ -130,7 +130,7 @@ def _move(terms: Iterable[bytes], numbers: BitMap, to: dict[bytes, BitMap], out_
 
 
 def _held(session: Session, terms: Sequence[bytes], lowest: int, highest: int) -> dict[tuple[bytes, int], BitMap]:
-    found = _HELD.rows(session.connection(), terms, lowest=lowest, highest=highest)
+    found = _HELD.rows(session, terms, lowest=lowest, highest=highest)
     return {(bytes(term), chunk): BitMap.deserialize(bytes(bits)) for term, chunk, bits in found}
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from chain.database import digits
 from chain.driver import Statement
+from chain.glance import rows_in
 from puzzles.errors import SerialError
 from puzzles.units import AssetId, parse_serial_number
 from tokenization_engine.register.audit import Trail
@@ -258,7 +259,7 @@ def _named(session: Session, text: str) -> BitMap:
         series, number = parse_serial_number(text)
     except SerialError:
         return numbers_of_units(session, ids)
-    begun = _LAST_BEGUN.rows(session.connection(), {"series": series, "number": digits(number)})
+    begun = rows_in(session, _LAST_BEGUN, {"series": series, "number": digits(number)})
     ids += [unit_id for unit_id, last in begun if int(last) >= number]
     return numbers_of_units(session, ids)
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chain.driver import Row, Statement
+from chain.glance import rows_in
 from tokenization_engine.register.search.model import SearchState
 
 MOST_BYTES = 32 * 2**20
@@ -57,7 +58,7 @@ Terms = tuple[bytes, ...]
 
 def state_of(session: Session) -> State:
     """What the index stands at in this session: in one that only reads, as its first question told."""
-    return known_state(session) or State(*READ_STATE.rows(session.connection(), {})[0])
+    return known_state(session) or State(*rows_in(session, READ_STATE, {})[0])
 
 
 def known_state(session: Session) -> State | None:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from chain.driver import Statement
+from chain.glance import rows_in
 from puzzles.units import AssetId
 from tokenization_engine.register.model import LabelUnit, Unit, table_of
 from tokenization_engine.register.search.kept import KeptSets
@@ -64,7 +65,7 @@ def stale_numbers(session: Session, term: bytes) -> BitMap:
 def _sets_of(session: Session, terms: Sequence[bytes]) -> Mapping[bytes, tuple[BitMap, int]]:
     """The sets from their rows, each with its bytes there."""
     chunks: defaultdict[bytes, list[bytes]] = defaultdict(list)
-    for term, bits in _SETS.rows(session.connection(), terms):
+    for term, bits in _SETS.rows(session, terms):
         chunks[term].append(bits)
     return {term: (BitMap.union(*map(BitMap.deserialize, rows)), sum(map(len, rows))) for term, rows in chunks.items()}
 
@@ -73,7 +74,7 @@ def sets_from(session: Session, start: bytes, *, end: bytes | None = None) -> It
     """Every term that begins with `start`, or stands between both, in order, with its numbers, one at a time."""
     between = {"start": start, "end": start + b"\xff" if end is None else end}
     held, numbers = b"", BitMap()
-    for term, bits in _SETS_FROM.rows(session.connection(), between):
+    for term, bits in rows_in(session, _SETS_FROM, between):
         if term != held and numbers:
             yield held, numbers
             numbers = BitMap()
@@ -102,12 +103,12 @@ def sets_under(session: Session, start: bytes) -> Iterator[tuple[bytes, BitMap]]
 
 def unit_ids(session: Session, numbers: Iterable[int]) -> dict[int, str]:
     """The ids of the units of these numbers."""
-    return {row[0]: row[1] for row in _UNIT_IDS.rows(session.connection(), numbers)}
+    return {row[0]: row[1] for row in _UNIT_IDS.rows(session, numbers)}
 
 
 def project_ids(session: Session, numbers: Iterable[int]) -> dict[int, str]:
     """The ids of the projects of these numbers."""
-    return {row[0]: row[1] for row in _PROJECT_IDS.rows(session.connection(), numbers)}
+    return {row[0]: row[1] for row in _PROJECT_IDS.rows(session, numbers)}
 
 
 def numbers_of_units(session: Session, ids: Iterable[str]) -> BitMap:
@@ -141,7 +142,7 @@ def numbers_of_locations(session: Session, ids: Iterable[str]) -> BitMap:
 
 
 def _numbers(session: Session, query: ListedSelect, values: Iterable[Any]) -> BitMap:
-    return BitMap([row[0] for row in query.rows(session.connection(), dict.fromkeys(values))])
+    return BitMap([row[0] for row in query.rows(session, dict.fromkeys(values))])
 
 
 def _units_by(name: str) -> ListedSelect:

@@ -62,7 +62,7 @@ def _note(session: Session, index: SearchIndex, kind: type[Record], ids: list[st
 def _rows(session: Session, kind: type[Record], column: str, ids: list[str]) -> Iterator[dict[str, Any]]:
     """The rows with one of these ids in the column, as the driver has them: the index reads texts and counts alone."""
     query, names = _select(kind, column)
-    return (dict(zip(names, row, strict=True)) for row in query.rows(session.connection(), ids))
+    return (dict(zip(names, row, strict=True)) for row in query.rows(session, ids))
 
 
 @cache

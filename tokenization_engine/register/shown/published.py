@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chain.driver import Statement
+from chain.glance import rows_in
 from tokenization_engine.register.model import (
     PROJECT_CHILDREN,
     Label,
@@ -41,7 +42,7 @@ def org_uid(organization: Organization | None) -> str | None:
 
 def home_uid(session: Session) -> str | None:
     """The id of the organization at home, written so; None before there is one."""
-    found = _HOME.rows(session.connection(), {})
+    found = rows_in(session, _HOME, {})
     return str(found[0][0]).replace("-", "") if found else None
 
 

@@ -128,7 +128,7 @@ class Units:
         """Those of these numbers of the search index, in that order: the number, and the unit with its issuance, which
         those of one issuance share, and its labels in the order of their ids.
         """
-        rows = {row[-1]: row for row in self._units.rows(session.connection(), numbers)}
+        rows = {row[-1]: row for row in self._units.rows(session, numbers)}
         labels, issuances = self._labels_of(session, rows), dict[str, Json]()
         write, width = self._unit.write, len(self._unit.names)
         for number in numbers:
@@ -152,7 +152,7 @@ class Units:
         if KeptSets.of(session) is not None:
             labelled = read_sets(session, [LABELLED])[LABELLED]
             asked = [row[-2] for number, row in units.items() if number in labelled]
-        return _grouped(self._labels.rows(session.connection(), asked))
+        return _grouped(self._labels.rows(session, asked))
 
 
 class Projects:
@@ -176,11 +176,10 @@ class Projects:
         """Those of these numbers of the search index, in that order: the number, and the project with its parts by the
         name of their list and in the order of their ids. Only these lists of parts, if any are named.
         """
-        connection = session.connection()
-        rows = {row[-1]: row for row in self._projects.rows(connection, numbers)}
+        rows = {row[-1]: row for row in self._projects.rows(session, numbers)}
         ids = [row[-2] for row in rows.values()]
         parts = {
-            name: (form.write, _grouped(self._selects[name].rows(connection, ids)))
+            name: (form.write, _grouped(self._selects[name].rows(session, ids)))
             for name, form in self._parts.items()
             if lists is None or name in lists
         }

@@ -75,7 +75,7 @@ class Texts:
         """The records of these numbers of the search index, in that order, each as JSON that is written already."""
         stale = self._stale_in(session)
         asked = [] if stale is None else [one for one in numbers if one not in stale]
-        texts: dict[int, str] = dict(self._kept[shape].rows(session.connection(), asked))
+        texts: dict[int, str] = dict(self._kept[shape].rows(session, asked))
         missing = [one for one in numbers if one not in texts]
         if missing:
             texts |= self._written(session, missing, shape)
@@ -118,7 +118,7 @@ class Texts:
         for numbers in in_parts(read_sets(session, [self._every])[self._every] - stale, UNITS_AT_ONCE):
             for shape in Shape:
                 written = self._written(session, numbers, shape)
-                kept: dict[int, str] = dict(self._kept[shape].rows(session.connection(), numbers))
+                kept: dict[int, str] = dict(self._kept[shape].rows(session, numbers))
                 wrong = [one for one, text in kept.items() if written.get(one) != text]
                 yield from self._ids(session, wrong).values()
 

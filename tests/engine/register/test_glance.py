@@ -1,0 +1,184 @@
+"""Who glances at a register sees one state of it, whatever moves between two messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import create_engine, event, func, select
+from sqlalchemy.orm import Session
+
+from chain.errors import StoreUnreadable
+from chain.glance import Moved, glancing, rows_in
+from tests.engine.databases import DATABASES, Databases
+from tests.engine.register.samples import document, imported, unit
+from tokenization_engine.register.imports import import_bytes
+from tokenization_engine.register.model import Unit
+from tokenization_engine.register.search.find import Search, unit_numbers
+from tokenization_engine.register.search.kept import READ_STATE, state_of
+from tokenization_engine.register.search.read import unit_ids
+from tokenization_engine.register.store import Register
+
+
+def url_of(register: Register) -> str:
+    return register.engine.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=DATABASES)
+def both(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
+    """A register of a unit in either database."""
+    url = databases.register(request.param)
+    opened = Register.open(url)
+    with opened.writing("admin") as session:
+        imported(session, unit(1, 10))
+    yield opened
+    opened.close()
+    databases.drop(url)
+
+
+@pytest.fixture
+def served(databases: Databases) -> Iterator[Register]:
+    """The same on a server."""
+    url = databases.register("postgresql")
+    opened = Register.open(url)
+    with opened.writing("admin") as session:
+        imported(session, unit(1, 10))
+    yield opened
+    opened.close()
+    databases.drop(url)
+
+
+def add(register: Register, number: int) -> None:
+    with register.writing("admin") as session:
+        import_bytes(session, document(unit(number, number), projects=[]), "more.json")
+
+
+def count(session: Session) -> int:
+    return len(unit_numbers(session, Search()))
+
+
+def ids(session: Session) -> int:
+    """The same by the rows, which are never kept."""
+    return len(unit_ids(session, range(100)))
+
+
+def asked_of(register: Register) -> list[str]:
+    """What the register's database is asked from now on, of the state or of records."""
+    statements: list[str] = []
+
+    def hear(_connection: object, _cursor: object, text: str, *_: object) -> None:
+        statements.append("state" if "search_state" in text else "other")
+
+    event.listen(register.engine, "before_cursor_execute", hear)
+    return statements
+
+
+def test_every_change_is_seen_by_who_asks_next(both: Register) -> None:
+    other = Register.open_to_read(url_of(both))
+    for number in range(2, 6):
+        for register in (both, other):
+            assert register.ask(count) == register.ask(ids) == number - 1
+        add(both, 100 + number)
+    other.close()
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 5])
+def test_question_in_whose_midst_the_register_moves_is_asked_again(both: Register, times: int) -> None:
+    other = Register.open(url_of(both))
+    begun = []
+
+    def question(session: Session) -> tuple[int, int, int]:
+        begun.append(ids(session))
+        if len(begun) <= times:
+            add(other, 100 + len(begun))
+        return count(session), ids(session), session.scalar(select(func.count()).select_from(Unit)) or 0
+
+    both.ask(count)
+    found = both.ask(question)
+    assert len(set(found)) == 1
+    assert found[0] == begun[-1]
+    assert len(begun) == (1 if both.engine.dialect.name == "sqlite" else min(times, 2) + 1)
+    other.close()
+
+
+def test_question_kept_in_memory_is_proven_by_one_message(served: Register) -> None:
+    served.ask(count)
+    asked = asked_of(served)
+    assert served.ask(count) == 1
+    assert asked == ["state"]
+    add(served, 101)
+    asked.clear()
+    assert served.ask(count) == 2
+    assert asked == ["state", "other", "state"]
+
+
+def test_question_asked_of_the_mapper_has_a_transaction(served: Register) -> None:
+    other = Register.open(url_of(served))
+
+    def question(session: Session) -> list[int]:
+        found = [session.scalar(select(func.count()).select_from(Unit)) or 0]
+        add(other, 101)
+        return [*found, session.scalar(select(func.count()).select_from(Unit)) or 0, ids(session)]
+
+    served.ask(count)
+    assert served.ask(question) == [1, 1, 1]
+    assert served.ask(count) == 2
+    other.close()
+
+
+def test_error_of_a_question_is_told_only_if_the_register_stands_where_it_was_taken_to(served: Register) -> None:
+    other = Register.open(url_of(served))
+
+    def question(session: Session) -> int:
+        if count(session) == 1:
+            raise KeyError(1)
+        return count(session)
+
+    served.ask(count)
+    with pytest.raises(KeyError):
+        served.ask(question)
+    add(other, 101)
+    assert served.ask(question) == 2
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda session: rows_in(session, READ_STATE, {}),
+        lambda session: session.execute(select(Unit)),
+        lambda session: session.connection().execute(select(Unit)),
+        lambda _: None,
+    ],
+    ids=["statement", "mapper", "connection", "nothing"],
+)
+def test_nothing_of_another_state_is_given(served: Register, look: Callable[[Session], object]) -> None:
+    given: list[object] = []
+
+    def ask() -> None:
+        with glancing(served.engine, READ_STATE, state) as session:
+            given.append(look(session))
+
+    with served.reading() as session:
+        state = READ_STATE.rows(session.connection(), {})
+    ask()
+    add(served, 101)
+    with pytest.raises(Moved) as moved:
+        ask()
+    assert [one for one in given[1:] if one is not None] == []
+    with served.reading() as session:
+        assert moved.value.state == READ_STATE.rows(session.connection(), {})
+
+
+def test_server_that_lost_the_connection_is_asked_again_over_another(served: Register) -> None:
+    served.ask(count)
+    maintenance = create_engine(served.engine.url, isolation_level="AUTOCOMMIT")
+    with maintenance.connect() as connection:
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ended = connection.exec_driver_sql(f"SELECT count(pg_terminate_backend(pid)) {others}").scalar_one()
+    maintenance.dispose()
+    assert ended > 0
+    with pytest.raises(StoreUnreadable, match="went away"):
+        served.ask(count)
+    assert served.ask(count) == 1
+    assert served.ask(lambda session: state_of(session).last_unit) == 0
