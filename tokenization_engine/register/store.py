@@ -82,7 +82,7 @@ class Register:
 
         A server is taken to stand where it did when it was asked before, which saves its transaction.
         """
-        if self.engine.dialect.name == "postgresql":
+        if self._state and self.engine.dialect.name == "postgresql":
             for _ in range(_GLANCES):
                 state = self._state
                 try:

@@ -12,14 +12,14 @@ from tests.engine.register.samples import imported, unit
 from tokenization_engine.register.listing.words import UnitsWanted
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.organizations import set_home
-from tokenization_engine.register.search.kept import State
+from tokenization_engine.register.search.kept import State, state_of
 from tokenization_engine.register.shown.observed import observed_units
 from tokenization_engine.register.shown.published import home_uid
 from tokenization_engine.register.store import Register
 from tokenization_engine.register_api.kept_answers import KeptAnswers
 from tokenization_engine.register_api.readers import Reading, _Answering
 
-FIRST, SECOND = (State(last_entry=n, last_unit=1, last_project=1) for n in (1, 2))
+FIRST, SECOND = (State(edition=0, last_entry=n, last_unit=1, last_project=1) for n in (1, 2))
 asked: list[int] = []
 
 
@@ -40,6 +40,7 @@ def at(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Registe
     register = Register.open(url)
     with register.writing("admin") as session:
         imported(session, unit(1, 100), unit(101, 200))
+    register.ask(state_of)  # else the first question is tried at the state before
     yield register
     register.close()
     databases.drop(url)

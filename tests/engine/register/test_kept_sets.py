@@ -125,7 +125,7 @@ def test_term_that_nobody_has_is_in_no_answer(both: Register) -> None:
 
 
 def test_states_follow_each_other() -> None:
-    assert State(1, 9, 9) < State(2, 1, 1)
+    assert State(0, 1, 9, 9) < State(0, 2, 1, 1) < State(1, 2, 0, 0)
 
 
 def test_words_and_values_that_come_later_are_found(both: Register) -> None:

@@ -1,15 +1,18 @@
 """The order of units by series and serial, made from the index's sets of every series.
 
 A leaf is the units of some neighbouring series. The order is made once, by reading the sets of all series, and brought
-along with the trail: only the leaves of series that changed are read again.
+along with the trail: only the leaves of series that changed are read again. Units that came in turn stand in their
+series as they are numbered (`search/turns.py`); only where others are among them are serials looked up.
 """
 
 from __future__ import annotations
 
 import json
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pyroaring import BitMap
 from sqlalchemy import select
@@ -36,6 +39,8 @@ class SeriesLeaf:
 
     bits: BitMap
     start: bytes
+    numbers: array[int] | None
+    """Series by series, each in the order of numbers; None where it has one series, whose set says it."""
 
     @property
     def series(self) -> str:
@@ -70,17 +75,32 @@ def brought_along(session: Session, order: SerialOrder, *, since: int) -> Serial
     return Leaves(leaves)
 
 
+def in_turn(leaf: SeriesLeaf, hits: BitMap, start: int, end: int) -> Sequence[int]:
+    """How a leaf is resolved of whose units that were found none came out of turn."""
+    if leaf.numbers is None:
+        return list(hits[start:end])
+    return [number for number in leaf.numbers if number in hits][start:end]
+
+
 def _read(session: Session, start: bytes, end: bytes) -> Iterator[SeriesLeaf]:
-    bits, first = BitMap(), b""
+    series: list[tuple[bytes, BitMap]] = []
+    held = 0
     for term, numbers in sets_from(session, start, end=end):
-        if bits and len(bits) + len(numbers) > LEAF:
-            yield SeriesLeaf(bits, first)
-            bits = BitMap()
-        if not bits:
-            first = term
-        bits |= numbers
-    if bits:
-        yield SeriesLeaf(bits, first)
+        if series and held + len(numbers) > LEAF:
+            yield _leaf(series)
+            series, held = [], 0
+        series.append((term, numbers))
+        held += len(numbers)
+    if series:
+        yield _leaf(series)
+
+
+def _leaf(series: Sequence[tuple[bytes, BitMap]]) -> SeriesLeaf:
+    (start, bits), *others = series
+    if not others:
+        return SeriesLeaf(bits, start, None)
+    sets = [numbers for _, numbers in series]
+    return SeriesLeaf(BitMap.union(*sets), start, array("I", chain.from_iterable(sets)))
 
 
 def _changed_series(session: Session, since: int) -> Sequence[str] | None:

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ from tokenization_engine.register.listing.by_index import (
     asked_of_units,
     found_by_index,
 )
-from tokenization_engine.register.listing.by_serial import SerialOrder, SeriesLeaf, brought_along, serial_order
+from tokenization_engine.register.listing.by_serial import SerialOrder, SeriesLeaf, brought_along, in_turn, serial_order
 from tokenization_engine.register.listing.order import (
     Leaves,
     Plain,
@@ -52,7 +52,7 @@ from tokenization_engine.register.search.counts import COUNT_TERMS, by_count
 from tokenization_engine.register.search.find import MAX_PAGE, Search, cut, has, unit_numbers, values_of
 from tokenization_engine.register.search.kept import State, state_of
 from tokenization_engine.register.search.read import numbers_of_projects, read_sets
-from tokenization_engine.register.search.terms import Facet
+from tokenization_engine.register.search.terms import OUT_OF_TURN, Facet
 
 SECONDS = 10.0
 """Longest time of one look at every record."""
@@ -212,6 +212,8 @@ class _Asking:
             return by_count(read_sets(session, COUNT_TERMS), found, offset, limit)
         is_serial = name == BY_SERIAL
         columns = _SERIAL if is_serial else (column_of(self._kind, name).key,)
+        if is_serial and self._has_order_of(found):
+            return self._serial_order().page(found, offset, limit, in_turn)
         if len(found) <= FEW:
             return sorted_few(session, self._kind, columns, found)[offset : offset + limit]
         if is_serial:
@@ -237,13 +239,25 @@ class _Asking:
     def _serial_order(self) -> SerialOrder:
         held = self._listings.held((Unit, BY_SERIAL))
         state = state_of(self._session)
-        if held is not None and held[0] != state:
+        if held is not None and held[0] != state and held[0].edition == state.edition:
             order = brought_along(self._session, held[1], since=held[0].last_entry)
             if order is not None:
                 self._listings.keep((Unit, BY_SERIAL), state, order)
         return self.kept(BY_SERIAL, lambda: serial_order(self._session), is_quick=True)
 
+    def _has_order_of(self, found: BitMap) -> bool:
+        """Whether these stand in the order by serial, and that is at hand or they are many."""
+        held = self._listings.held((Unit, BY_SERIAL))
+        is_at_hand = held is not None and held[0] == state_of(self._session)
+        return (is_at_hand or len(found) > FEW) and found.isdisjoint(self._out_of_turn)
+
+    @cached_property
+    def _out_of_turn(self) -> BitMap:
+        return read_sets(self._session, [OUT_OF_TURN])[OUT_OF_TURN]
+
     def _in_series(self, leaf: SeriesLeaf, hits: BitMap, start: int, end: int) -> Sequence[int]:
+        if hits.isdisjoint(self._out_of_turn):
+            return in_turn(leaf, hits, start, end)
         if len(hits) <= FEW:
             return sorted_few(self._session, Unit, _SERIAL, hits)[start:end]
         order = self.kept(leaf.start, lambda: sorted_leaves(sorted_series(self._session, leaf.series)))

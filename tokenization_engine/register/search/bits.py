@@ -58,7 +58,12 @@ class Differences:
 
     def now(self, session: Session, term: bytes) -> BitMap:
         """The numbers under a term, with what is not yet written."""
-        return self._applied(term, read_sets(session, [term])[term])
+        return self.all_now(session, [term])[term]
+
+    def all_now(self, session: Session, terms: Sequence[bytes]) -> dict[bytes, BitMap]:
+        """The same under each of some terms, in one question."""
+        read = read_sets(session, terms)
+        return {term: self._applied(term, read[term]) for term in terms}
 
     def write(self, session: Session) -> None:
         """Write the sets that differ; every other writer is held off by the caller's lock."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import filterfalse
+from itertools import count, filterfalse
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ from tokenization_engine.register.search.read import numbers_of_issuances, numbe
 from tokenization_engine.register.search.records import label_terms_now, labels_as_they_are, projects_as_they_are
 from tokenization_engine.register.search.terms import (
     EVERY,
+    OUT_OF_TURN,
     STALE,
     Facet,
     UnitKey,
@@ -52,6 +53,7 @@ from tokenization_engine.register.search.terms import (
     unit_keys,
     unit_terms,
 )
+from tokenization_engine.register.search.turns import Turns, moves
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -88,6 +90,7 @@ class SearchIndex:
     _new_of: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """The same by their projects' ids."""
     _new_count: int = 0
+    _turns: Turns = field(default_factory=Turns)
     _project_of: dict[str, str] = field(default_factory=dict)
     _terms_of: dict[str, frozenset[bytes]] = field(default_factory=dict)
     _new_labels: dict[str, frozenset[bytes]] = field(default_factory=dict)
@@ -238,7 +241,7 @@ class SearchIndex:
         return numbers
 
     def _drop_units(self, session: Session, numbers: list[int]) -> None:
-        self._differences.remove([STALE], BitMap(numbers))
+        self._differences.remove([STALE, OUT_OF_TURN], BitMap(numbers))
         for some in in_parts(numbers):
             session.execute(delete(SearchUnit).where(SearchUnit.number.in_(some)))
             session.execute(delete(SearchUnitText).where(SearchUnitText.number.in_(some)))
@@ -246,9 +249,10 @@ class SearchIndex:
     def _place(self, session: Session, units: Mapping[str, Image]) -> dict[str, int]:
         """Number new units, and keep them under their keys."""
         by_key, by_project, project_of = self._new, self._new_of, self._project_of
-        numbers: dict[str, int] = {}
-        for number, (unit_id, row) in enumerate(units.items(), self._next_units(session, len(units))):
-            numbers[unit_id] = number
+        numbers = dict(zip(units, count(self._next_units(session, len(units))), strict=False))
+        new = list(zip(numbers.values(), units.values(), strict=True))
+        self._differences.add([OUT_OF_TURN], self._turns.missed(session, self._differences, new))
+        for number, row in new:
             by_project[project_of[row["issuance_id"]]].append(number)
             for key in unit_keys(row):
                 by_key[key].append(number)
@@ -266,7 +270,8 @@ class SearchIndex:
         terms = _NO_TERMS if after is None else self._all_terms(session, after)
         self._differences.remove(old - terms, BitMap([number]))
         self._differences.add(terms - old, BitMap([number]))
-        self._differences.add([STALE], BitMap([number]))
+        moved = after is not None and moves(before, after)
+        self._differences.add([STALE, OUT_OF_TURN] if moved else [STALE], BitMap([number]))
 
     def _all_terms(self, session: Session, image: Image) -> frozenset[bytes]:
         project_id = self._project_of[str(image["issuance_id"])]
@@ -294,6 +299,8 @@ class SearchIndex:
                 beginnings[beginning].append(numbers)
         for beginning, sets in beginnings.items():
             self._differences.add([beginning], BitMap.union(*sets))
+        if len(self._turns) > _KEPT_KEYS:
+            self._turns.forget()
         if len(self._differences) > _KEPT_TERMS:
             self._differences.write(session)
 

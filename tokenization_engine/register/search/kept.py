@@ -32,8 +32,9 @@ _MOST_BEGINNINGS = 1000
 
 @dataclass(frozen=True, slots=True, order=True)
 class State:
-    """What the index stands at: another, and a higher one, as soon as any record changed or was numbered anew."""
+    """What the index stands at: another, and a higher one, as soon as any record changed or all were numbered anew."""
 
+    edition: int
     last_entry: int
     last_unit: int
     last_project: int
@@ -44,6 +45,7 @@ class State:
 
 READ_STATE = Statement(
     select(
+        SearchState.edition,
         SearchState.last_entry,
         SearchState.last_unit,
         SearchState.last_project,

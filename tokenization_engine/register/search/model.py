@@ -67,13 +67,14 @@ class SearchProjectText(Base):
 
 
 class SearchState(Base):
-    """One row: the last entry of the audit trail that the index has taken in, and the highest numbers given; how often
-    texts were written since the index was made, and by which version of their shapes.
+    """One row: how often the index was made anew; the last entry of the audit trail that it has taken in, and the
+    highest numbers given; how often texts were written, and by which version of their shapes.
     """
 
     __tablename__ = "search_state"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    edition: Mapped[int] = mapped_column(Integer, server_default="0")
     last_entry: Mapped[int] = mapped_column(BigInteger)
     last_unit: Mapped[int] = mapped_column(Integer)
     last_project: Mapped[int] = mapped_column(Integer)

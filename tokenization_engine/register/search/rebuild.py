@@ -40,7 +40,7 @@ def rebuild(session: Session) -> None:
     last_entry = session.execute(select(RegisterState.last_entry).with_for_update()).scalar_one()
     for table in (SearchBitmap, SearchUnit, SearchProject, SearchUnitText, SearchProjectText):
         session.execute(delete(table))
-    session.execute(update(SearchState).values(last_unit=-1, last_project=-1, texts_step=SearchState.texts_step + 1))
+    session.execute(update(SearchState).values(edition=SearchState.edition + 1, last_unit=-1, last_project=-1))
     index = SearchIndex()
     for kind in (Project, Unit):
         for ids in _in_order(session, kind):

@@ -33,6 +33,8 @@ EVERY: Final = b"every\x00"
 """The term that all have."""
 LABELLED: Final = b"labelled\x00"
 """The term of the units that have a label."""
+OUT_OF_TURN: Final = b"outofturn\x00"
+"""The term of the units that may have a lower serial than one of their series that came before (`turns.py`)."""
 STALE: Final = b"stale\x00"
 """The term of those whose kept texts are not written, or no longer say what the records say (`shown/texts.py`)."""
 
