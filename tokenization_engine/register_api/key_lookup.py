@@ -1,8 +1,9 @@
 """Whose key a caller shows: the one question that every request asks the database.
 
 It is asked in the event loop: to hand it to a thread costs several times what answering it does. A file is read right
-there, and who reads one waits for nobody. A server is asked over a connection of the loop's own, and while there is
-none, since the server was away for instance, by a thread.
+there, and who reads one waits for nobody. A server is asked over a connection of the loop's own, once for all who
+showed a key before its question went out; and while there is no connection, since the server was away for instance, by
+a thread.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class KeyLookup:
         self._connection: Any = None
         """To a server, of the driver's kind for event loops."""
         self._connecting: asyncio.Task[None] | None = None
+        self._line = asyncio.Lock()
+        self._waiting: dict[str, list[asyncio.Future[Sequence[Any] | None]]] = {}
+        """By the key's id, those for whom its question has not gone out yet."""
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def find(self, shown: str) -> ApiKey | None:
         """The key; None if it is none of ours, or revoked. Raises StoreUnreadable and StoreBusy."""
@@ -50,9 +55,11 @@ class KeyLookup:
 
     async def close(self) -> None:
         """Let go of the database."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.wait([self._connecting])
+        ending = {*self._asking, *([] if self._connecting is None else [self._connecting])}
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
         if self._connection is not None:
             await self._connection.close()
         if self._beside is not None:
@@ -60,6 +67,30 @@ class KeyLookup:
 
     async def _rows(self, key_id: str) -> Sequence[Any] | None:
         """The rows of the key over the loop's own connection; None if there is none that answers."""
+        if self._connection is None:
+            return None
+        rows: asyncio.Future[Sequence[Any] | None] = asyncio.get_running_loop().create_future()
+        if key_id in self._waiting:
+            self._waiting[key_id].append(rows)
+        else:
+            self._waiting[key_id] = [rows]
+            asking = asyncio.create_task(self._ask(key_id))
+            self._asking.add(asking)
+            asking.add_done_callback(self._asking.discard)
+        return await rows
+
+    async def _ask(self, key_id: str) -> None:
+        """Ask for the key once, and tell everybody who waits for it."""
+        async with self._line:
+            waiting, rows = self._waiting.pop(key_id), None
+            try:
+                rows = await self._asked(key_id)
+            finally:
+                for one in waiting:
+                    if not one.done():
+                        one.set_result(rows)
+
+    async def _asked(self, key_id: str) -> Sequence[Any] | None:
         connection = self._connection
         if connection is None:
             return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from functools import cache
 from typing import Any, get_origin
 
 from aiohttp import web
@@ -118,7 +119,7 @@ def read_parameters(request: web.Request, model: type[BodyT]) -> BodyT:
     query = request.query
     if len(query) > MAX_PARAMETERS:
         raise RequestError(f"the address has {len(query)} parameters, expected at most {MAX_PARAMETERS}")
-    lists = {name for name, one in model.model_fields.items() if get_origin(one.annotation) is tuple}
+    lists = _lists_of(model)
     found: dict[str, object] = {}
     for name, text in query.items():
         check_text(name)
@@ -133,6 +134,11 @@ def read_parameters(request: web.Request, model: type[BodyT]) -> BodyT:
         else:
             found[name] = text
     return validated(model, found, strict=False)
+
+
+@cache
+def _lists_of(model: type[Body]) -> frozenset[str]:
+    return frozenset(name for name, one in model.model_fields.items() if get_origin(one.annotation) is tuple)
 
 
 def read_part(request: web.Request, name: str) -> str:

@@ -54,6 +54,43 @@ async def test_key_opens_until_it_is_revoked_and_not_one_question_longer(at: Reg
     assert await lookup.find(new_key(at, "c")) is not None
 
 
+async def test_key_that_many_show_is_asked_for_once_and_again_for_who_comes_later(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = databases.register("postgresql")
+    register = Register.open(url)
+    keys = [new_key(register, name) for name in ("a", "b")]
+    with ThreadPoolExecutor(8) as threads:
+        lookup = KeyLookup(register.engine, threads)
+        await found(lookup, keys[0])
+        asked, ask, answered, go = list[str](), lookup._asked, asyncio.Event(), asyncio.Event()
+
+        async def noted(key_id: str) -> object:
+            rows = await ask(key_id)
+            asked.append(key_id)
+            answered.set()
+            await go.wait()
+            return rows
+
+        monkeypatch.setattr(lookup, "_asked", noted)
+        early = [asyncio.create_task(lookup.find(keys[n % 2])) for n in range(20)]
+        await answered.wait()
+        late = [asyncio.create_task(lookup.find(keys[0])) for _ in range(5)]
+        await asyncio.sleep(0)
+        early[0].cancel()
+        with register.writing("admin") as session:
+            revoke_key(session, "a")
+        go.set()
+        told = await asyncio.gather(*early, *late, return_exceptions=True)
+        assert isinstance(told[0], asyncio.CancelledError)
+        assert [getattr(one, "name", None) for one in told[1:20]] == ["b", *("a", "b") * 9]
+        assert told[20:] == [None] * 5  # who came once the question had gone out has one of their own
+        assert len(asked) == 3
+        await lookup.close()
+    register.close()
+    databases.drop(url)
+
+
 def is_on_its_own_line(register: Register, lookup: KeyLookup) -> bool:
     """Whether keys are asked over the loop's own connection; a file always is."""
     return (lookup._beside if register.engine.dialect.name == "sqlite" else lookup._connection) is not None
