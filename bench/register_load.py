@@ -100,17 +100,15 @@ def read(url: str, size: Size, seed: int, seconds: float) -> Read:
     register = Register.open_to_read(url)
     dice, done = random.Random(seed), Read()
     questions = questions_of(size)
-    asked = {name: _asker(name, make) for name, make in questions.items()}
-    for ask in asked.values():
-        with register.reading() as session:
-            ask(session, dice)
+    for name, make in questions.items():
+        register.ask(_question(name, make(dice)))
     passed_over()  # as the daemon's reader processes do
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        for name, ask in asked.items():
+        for name, make in questions.items():
+            question = _question(name, make(dice))
             started = time.perf_counter()
-            with register.reading() as session:
-                ask(session, dice)
+            register.ask(question)
             done.seconds.setdefault(name, []).append(time.perf_counter() - started)
     register.close()
     done.peak_mib = peak_mib()
@@ -165,17 +163,12 @@ def questions_of(size: Size) -> Mapping[str, Question]:
     }
 
 
-def _asker(name: str, make: Question) -> Callable[[Session, random.Random], None]:
-    def ask(session: Session, dice: random.Random) -> None:
-        _answer(session, *make(dice))
-
-    if name == "first page":
-
-        def ask_with_sum(session: Session, dice: random.Random) -> None:
-            ask(session, dice)
+def _question(name: str, asked: tuple[Search, int]) -> Callable[[Session], None]:
+    def ask(session: Session) -> None:
+        _answer(session, *asked)
+        if name == "first page":
             count_units(session, Search())
 
-        return ask_with_sum
     return ask
 
 
