@@ -90,6 +90,7 @@ class Listings:
         self._lock = Lock()
         self._sets: OrderedDict[Hashable, tuple[State, Any]] = OrderedDict()
         self._orders: OrderedDict[Hashable, tuple[State, Any]] = OrderedDict()
+        self._known: dict[Callable[[Session], Any], tuple[State, Any]] = {}
         self._refused: OrderedDict[Hashable, tuple[State, float]] = OrderedDict()
 
     def units(
@@ -126,13 +127,13 @@ class Listings:
         self.unit_page(session, unit_numbers(session, Search()), offset=0, limit=1)
 
     def known(self, session: Session, find: Callable[[Session], T]) -> T:
-        """What `find` tells of the register; asked once while it stays as it is."""
-        state, held = state_of(session), self.held(find)
+        """What `find`, a function of a module, tells of the register; asked once while it stays as it is."""
+        state, held = state_of(session), self._known.get(find)
         if held is not None and held[0] == state:
             value: T = held[1]
             return value
         value = find(session)
-        self.keep(find, state, value)
+        self._known[find] = (state, value)
         return value
 
     def held(self, key: Hashable) -> tuple[State, Any] | None:
