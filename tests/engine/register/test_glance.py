@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
+import orjson
 import pytest
 from sqlalchemy import create_engine, event, func, select
 from sqlalchemy.orm import Session
@@ -13,11 +16,17 @@ from chain.glance import Moved, glancing, rows_in
 from tests.engine.databases import DATABASES, Databases
 from tests.engine.register.samples import document, imported, unit
 from tokenization_engine.register.imports import import_bytes
+from tokenization_engine.register.listing.pages import Listings
+from tokenization_engine.register.listing.words import UnitsWanted
 from tokenization_engine.register.model import Unit
-from tokenization_engine.register.search.find import Search, unit_numbers
+from tokenization_engine.register.search.find import Search, facet_values, unit_numbers
 from tokenization_engine.register.search.kept import READ_STATE, state_of
 from tokenization_engine.register.search.read import unit_ids
+from tokenization_engine.register.search.terms import Facet
+from tokenization_engine.register.shown.texts import UNITS, Shape, make_some
 from tokenization_engine.register.store import Register
+
+VINTAGE = Facet.VINTAGE_YEAR
 
 
 def url_of(register: Register) -> str:
@@ -182,3 +191,54 @@ def test_server_that_lost_the_connection_is_asked_again_over_another(served: Reg
         served.ask(count)
     assert served.ask(count) == 1
     assert served.ask(lambda session: state_of(session).last_unit) == 0
+
+
+def test_readers_beside_a_writer_see_pages_of_one_version_and_none_again(both: Register) -> None:
+    """Every write gives all units but one another vintage, and a third program writes their texts: sets, which are kept
+    in memory, and texts tell one vintage.
+    """
+    url, written = url_of(both), 25
+    with both.writing("admin") as session:
+        rows = [unit(n, n, vintageYear=1900) for n in range(101, 121)]
+        import_bytes(session, document(*rows, projects=[]), "more.json")
+    ended = Event()
+
+    def write() -> None:
+        register = Register.open(url)
+        for number in range(1, written + 1):
+            with register.writing("admin") as session:
+                for one in session.scalars(select(Unit).where(Unit.first > 100)):
+                    one.vintage_year = 1900 + number
+        register.close()
+        ended.set()
+
+    def keep() -> None:
+        register = Register.open(url)
+        while not ended.is_set():
+            with register.writing("texts") as session:
+                make_some(session)
+        register.close()
+
+    def read(register: Register, listings: Listings) -> int:
+        def question(session: Session) -> set[int]:
+            page = listings.units(session, UnitsWanted(), offset=1, limit=100)
+            texts = orjson.loads(orjson.dumps(UNITS.read(session, page.numbers, Shape.OBSERVED)))
+            assert len(texts) == 20
+            return {one["vintageYear"] for one in texts} | {int(one) for one in facet_values(session, VINTAGE)} - {2021}
+
+        seen = 0
+        while not ended.is_set() or seen < written:
+            (vintage,) = register.ask(question)
+            assert vintage - 1900 >= seen
+            seen = vintage - 1900
+        return seen
+
+    readers = [Register.open_to_read(url) for _ in range(2)]
+    with ThreadPoolExecutor(5) as threads:
+        writers = [threads.submit(write), threads.submit(keep)]
+        reading = [threads.submit(read, one, Listings()) for one in readers]
+        assert [one.result() for one in reading] == [written] * 2
+        for writer in writers:
+            writer.result()
+    for one in readers:
+        one.close()
