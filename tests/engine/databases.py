@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -51,3 +52,12 @@ class Databases:
         """Take the database away: a server's folder would fill up."""
         if not url.startswith("sqlite:"):
             self._server().drop_database(url)
+
+    @contextmanager
+    def opened(self, kind: str) -> Iterator[Register]:
+        """An open register of that kind with nothing in it, which is taken away again."""
+        url = self.register(kind)
+        register = Register.open(url)
+        yield register
+        register.close()
+        self.drop(url)

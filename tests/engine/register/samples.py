@@ -15,6 +15,7 @@ from tokenization_engine.register.intake import Written
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.queries import UnitFilter, list_units
 from tokenization_engine.register.records import unit_json
+from tokenization_engine.register.store import Register
 
 SERIES = "BT-CDM2746-2021"
 ASSET = AssetId(b"\xaa" * 32)
@@ -104,6 +105,12 @@ def document(*units: Mapping[str, Any], projects: list[dict[str, Any]] | None = 
 def imported(session: Session, *units: Mapping[str, Any]) -> Written:
     """Import the sample project with these units, or with one of 100."""
     return import_bytes(session, document(*(units or (unit(),))), "sample.json")
+
+
+def add(register: Register, number: int) -> None:
+    """Another unit of that one serial, to what `imported` wrote."""
+    with register.writing("admin") as session:
+        import_bytes(session, document(unit(number, number), projects=[]), "more.json")
 
 
 def block(first: int, last: int, series: str = SERIES) -> UnitBlock:

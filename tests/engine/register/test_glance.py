@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from chain.errors import StoreUnreadable
 from chain.glance import Moved, glancing, rows_in
 from tests.engine.databases import DATABASES, Databases
-from tests.engine.register.samples import document, imported, unit
+from tests.engine.register.samples import add, document, imported, unit
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.listing.pages import Listings
 from tokenization_engine.register.listing.words import UnitsWanted
@@ -36,30 +36,19 @@ def url_of(register: Register) -> str:
 @pytest.fixture(params=DATABASES)
 def both(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
     """A register of a unit in either database."""
-    url = databases.register(request.param)
-    opened = Register.open(url)
-    with opened.writing("admin") as session:
-        imported(session, unit(1, 10))
-    yield opened
-    opened.close()
-    databases.drop(url)
+    with databases.opened(request.param) as register:
+        with register.writing("admin") as session:
+            imported(session, unit(1, 10))
+        yield register
 
 
 @pytest.fixture
 def served(databases: Databases) -> Iterator[Register]:
     """The same on a server."""
-    url = databases.register("postgresql")
-    opened = Register.open(url)
-    with opened.writing("admin") as session:
-        imported(session, unit(1, 10))
-    yield opened
-    opened.close()
-    databases.drop(url)
-
-
-def add(register: Register, number: int) -> None:
-    with register.writing("admin") as session:
-        import_bytes(session, document(unit(number, number), projects=[]), "more.json")
+    with databases.opened("postgresql") as register:
+        with register.writing("admin") as session:
+            imported(session, unit(1, 10))
+        yield register
 
 
 def count(session: Session) -> int:

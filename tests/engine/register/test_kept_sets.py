@@ -10,7 +10,7 @@ from pyroaring import BitMap
 from sqlalchemy.orm import Session
 
 from tests.engine.databases import DATABASES, Databases
-from tests.engine.register.samples import document, imported, project, unit
+from tests.engine.register.samples import add, document, imported, project, unit
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.listing.comparing import Op
 from tokenization_engine.register.search import kept, read
@@ -26,18 +26,10 @@ ALL = Search()
 @pytest.fixture(params=DATABASES)
 def both(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
     """A register of a unit in either database."""
-    url = databases.register(request.param)
-    opened = Register.open(url)
-    with opened.writing("admin") as session:
-        imported(session, unit(1, 10))
-    yield opened
-    opened.close()
-    databases.drop(url)
-
-
-def add(register: Register, number: int) -> None:
-    with register.writing("admin") as session:
-        import_bytes(session, document(unit(number, number), projects=[]), "more.json")
+    with databases.opened(request.param) as register:
+        with register.writing("admin") as session:
+            imported(session, unit(1, 10))
+        yield register
 
 
 def test_what_another_program_adds_is_found(both: Register) -> None:

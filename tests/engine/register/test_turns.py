@@ -35,13 +35,10 @@ ALL = Search()
 @pytest.fixture(params=DATABASES)
 def register(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
     """A register of each kind with three units of one series, in turn."""
-    url = databases.register(request.param)
-    register = Register.open(url)
-    with register.writing("admin") as session:
-        imported(session, *(unit(n, n + 9, series="A") for n in (101, 201, 301)))
-    yield register
-    register.close()
-    databases.drop(url)
+    with databases.opened(request.param) as register:
+        with register.writing("admin") as session:
+            imported(session, *(unit(n, n + 9, series="A") for n in (101, 201, 301)))
+        yield register
 
 
 def add(register: Register, *firsts: int, series: str = "A") -> None:
