@@ -45,7 +45,7 @@ def glancing(engine: Engine, tells_state: Statement, state: Sequence[Row]) -> It
             yield session
         except Moved:
             raise
-        except Exception:
+        except Exception:  # which holds only if it was found at the state taken for granted
             session.prove()
             raise
         session.prove()

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from chain.errors import StoreUnreadable
 from chain.glance import Moved, glancing, rows_in
-from tests.engine.databases import DATABASES, Databases
+from tests.engine.databases import Databases
 from tests.engine.register.samples import add, document, imported, unit
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.listing.pages import Listings
@@ -33,18 +33,9 @@ def url_of(register: Register) -> str:
     return register.engine.url.render_as_string(hide_password=False)
 
 
-@pytest.fixture(params=DATABASES)
-def both(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
-    """A register of a unit in either database."""
-    with databases.opened(request.param) as register:
-        with register.writing("admin") as session:
-            imported(session, unit(1, 10))
-        yield register
-
-
 @pytest.fixture
 def served(databases: Databases) -> Iterator[Register]:
-    """The same on a server."""
+    """A register of a unit on a server."""
     with databases.opened("postgresql") as register:
         with register.writing("admin") as session:
             imported(session, unit(1, 10))
@@ -71,18 +62,18 @@ def asked_of(register: Register) -> list[str]:
     return statements
 
 
-def test_every_change_is_seen_by_who_asks_next(both: Register) -> None:
-    other = Register.open_to_read(url_of(both))
+def test_every_change_is_seen_by_who_asks_next(either: Register) -> None:
+    other = Register.open_to_read(url_of(either))
     for number in range(2, 6):
-        for register in (both, other):
+        for register in (either, other):
             assert register.ask(count) == register.ask(ids) == number - 1
-        add(both, 100 + number)
+        add(either, 100 + number)
     other.close()
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 5])
-def test_question_in_whose_midst_the_register_moves_is_asked_again(both: Register, times: int) -> None:
-    other = Register.open(url_of(both))
+def test_question_in_whose_midst_the_register_moves_is_asked_again(either: Register, times: int) -> None:
+    other = Register.open(url_of(either))
     begun = []
 
     def question(session: Session) -> tuple[int, int, int]:
@@ -91,11 +82,11 @@ def test_question_in_whose_midst_the_register_moves_is_asked_again(both: Registe
             add(other, 100 + len(begun))
         return count(session), ids(session), session.scalar(select(func.count()).select_from(Unit)) or 0
 
-    both.ask(count)
-    found = both.ask(question)
+    either.ask(count)
+    found = either.ask(question)
     assert len(set(found)) == 1
     assert found[0] == begun[-1]
-    assert len(begun) == (1 if both.engine.dialect.name == "sqlite" else min(times, 2) + 1)
+    assert len(begun) == (1 if either.engine.dialect.name == "sqlite" else min(times, 2) + 1)
     other.close()
 
 
@@ -182,12 +173,12 @@ def test_server_that_lost_the_connection_is_asked_again_over_another(served: Reg
     assert served.ask(lambda session: state_of(session).last_unit) == 0
 
 
-def test_readers_beside_a_writer_see_pages_of_one_version_and_none_again(both: Register) -> None:
+def test_readers_beside_a_writer_see_pages_of_one_version_and_none_again(either: Register) -> None:
     """Every write gives all units but one another vintage, and a third program writes their texts: sets, which are kept
     in memory, and texts tell one vintage.
     """
-    url, written = url_of(both), 25
-    with both.writing("admin") as session:
+    url, written = url_of(either), 25
+    with either.writing("admin") as session:
         rows = [unit(n, n, vintageYear=1900) for n in range(101, 121)]
         import_bytes(session, document(*rows, projects=[]), "more.json")
     ended = Event()

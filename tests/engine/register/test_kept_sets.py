@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import pytest
 from pyroaring import BitMap
 from sqlalchemy.orm import Session
 
-from tests.engine.databases import DATABASES, Databases
-from tests.engine.register.samples import add, document, imported, project, unit
+from tests.engine.register.samples import add, document, project, unit
 from tokenization_engine.register.imports import import_bytes
 from tokenization_engine.register.listing.comparing import Op
 from tokenization_engine.register.search import kept, read
@@ -23,50 +22,41 @@ from tokenization_engine.register.store import Register
 ALL = Search()
 
 
-@pytest.fixture(params=DATABASES)
-def both(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Register]:
-    """A register of a unit in either database."""
-    with databases.opened(request.param) as register:
-        with register.writing("admin") as session:
-            imported(session, unit(1, 10))
-        yield register
-
-
-def test_what_another_program_adds_is_found(both: Register) -> None:
-    other = Register.open_to_read(both.engine.url.render_as_string(hide_password=False))
+def test_what_another_program_adds_is_found(either: Register) -> None:
+    other = Register.open_to_read(either.engine.url.render_as_string(hide_password=False))
     for count in range(1, 4):
-        for register in (both, other):
+        for register in (either, other):
             with register.reading() as session:
                 assert len(unit_numbers(session, ALL)) == count
-        add(both, 100 + count)
+        add(either, 100 + count)
     other.close()
 
 
-def test_reader_of_an_older_moment_leaves_nothing_to_the_next(both: Register) -> None:
+def test_reader_of_an_older_moment_leaves_nothing_to_the_next(either: Register) -> None:
     status = Search(conditions=(has(Facet.UNIT_STATUS, "Held"),))
-    with both.reading() as old:
+    with either.reading() as old:
         assert len(unit_numbers(old, ALL)) == 1
-        add(both, 101)
-        with both.reading() as new:
+        add(either, 101)
+        with either.reading() as new:
             assert len(unit_numbers(new, ALL)) == 2
         assert len(unit_numbers(old, status)) == 1
         assert len(unit_numbers(old, ALL)) == 1
-    with both.reading() as new:
+    with either.reading() as new:
         assert len(unit_numbers(new, status)) == 2
 
 
-def test_writer_sees_what_it_has_written_so_far(both: Register) -> None:
-    with both.reading() as session:
+def test_writer_sees_what_it_has_written_so_far(either: Register) -> None:
+    with either.reading() as session:
         assert len(unit_numbers(session, ALL)) == 1
-    with both.writing("admin") as session:
+    with either.writing("admin") as session:
         for count in range(2, 5):
             import_bytes(session, document(unit(100 + count, 100 + count), projects=[]), "more.json")
             assert len(unit_numbers(session, ALL)) == count
             assert state_of(session).last_unit == count - 1
 
 
-def test_no_question_changes_a_kept_set(both: Register) -> None:
-    with both.writing("admin") as session:
+def test_no_question_changes_a_kept_set(either: Register) -> None:
+    with either.writing("admin") as session:
         more = project(
             localName="other", projectId="2", projectName="Wind", projectLocations=[], issuances=[], labels=[]
         )
@@ -80,15 +70,15 @@ def test_no_question_changes_a_kept_set(both: Register) -> None:
         (Counted(op=Op.GTE, values=(0,)), has(Facet.VINTAGE_YEAR, 2021)),
     )
     terms = [EVERY, facet_term(Facet.UNIT_STATUS, "Held"), facet_term(Facet.VINTAGE_YEAR, "2021")]
-    with both.reading() as session:
+    with either.reading() as session:
         before = {term: bits.copy() for term, bits in read_sets(session, terms).items()}
         for text, some, tokens in product(texts, conditions, ((), (bytes(32),))):
             unit_numbers(session, Search(text=text, conditions=some, asset_ids=tokens))  # type: ignore[arg-type]
-    with both.reading() as session:
+    with either.reading() as session:
         assert dict(read_sets(session, terms)) == before
 
 
-def test_sets_are_read_once_and_kept_within_bounds(both: Register) -> None:
+def test_sets_are_read_once_and_kept_within_bounds(either: Register) -> None:
     asked: list[list[bytes]] = []
 
     def read(_session: Session, terms: Sequence[bytes]) -> Mapping[bytes, tuple[BitMap, int]]:
@@ -96,7 +86,7 @@ def test_sets_are_read_once_and_kept_within_bounds(both: Register) -> None:
         return {term: (BitMap(term), 1000) for term in terms if term != b"nobody"}
 
     kept = KeptSets(most_bytes=2500)
-    with both.reading() as session:
+    with either.reading() as session:
         assert kept.sets(session, [b"a", b"nobody"], read) == {b"a": BitMap(b"a"), b"nobody": BitMap()}
         kept.sets(session, [b"nobody", b"a", b"b"], read)
         kept.sets(session, [b"a"], read)
@@ -106,10 +96,10 @@ def test_sets_are_read_once_and_kept_within_bounds(both: Register) -> None:
     assert asked == [[b"a", b"nobody"], [b"b"], [b"c"], [b"b"]]
 
 
-def test_term_that_nobody_has_is_in_no_answer(both: Register) -> None:
+def test_term_that_nobody_has_is_in_no_answer(either: Register) -> None:
     nobodys = facet_term(Facet.UNIT_STATUS, "Cancelled")
     for _ in range(2):  # read, then kept
-        with both.reading() as session:
+        with either.reading() as session:
             found = read_sets(session, [EVERY, nobodys])
             assert list(found) == [EVERY]
             assert nobodys not in found
@@ -120,42 +110,42 @@ def test_states_follow_each_other() -> None:
     assert State(0, 1, 9, 9) < State(0, 2, 1, 1) < State(1, 2, 0, 0)
 
 
-def test_words_and_values_that_come_later_are_found(both: Register) -> None:
+def test_words_and_values_that_come_later_are_found(either: Register) -> None:
     text = Search(text="zebrafi")
     not_retired = Search(conditions=(Compared(facet=Facet.UNIT_STATUS, op=Op.NOT, values=("Retired",)),))
     owners = ("Zebrafish", "Zebrafinch", "Windward")
     statuses = ("Buffer", "Retired", "Cancelled")
     for wanted, count in ((text, 0), (not_retired, 1)):
-        with both.reading() as session:
+        with either.reading() as session:
             assert len(unit_numbers(session, wanted)) == count
     for number, (owner, status) in enumerate(zip(owners, statuses, strict=True), start=101):
         row = unit(number, number, unitOwner=owner, unitStatus=status, unitStatusReason="a reason")
-        with both.writing("admin") as session:
+        with either.writing("admin") as session:
             import_bytes(session, document(row, projects=[]), "more.json")
-        with both.reading() as session:
+        with either.reading() as session:
             assert len(unit_numbers(session, text)) == min(2, number - 100)
             assert len(unit_numbers(session, not_retired)) == {101: 2, 102: 2, 103: 3}[number]
 
 
-def test_few_terms_and_many_answer_alike(both: Register, monkeypatch: pytest.MonkeyPatch) -> None:
-    with both.writing("admin") as session:
+def test_few_terms_and_many_answer_alike(either: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    with either.writing("admin") as session:
         rows = [unit(100 + number, 100 + number, unitOwner=f"Hydropower{number}") for number in range(20)]
         import_bytes(session, document(*rows, projects=[]), "more.json")
     for start in (b"bu\x00hydro", b"wu\x00hydropower", facet_term(Facet.UNIT_STATUS, ""), b"nothing\x00"):
-        with both.reading() as session:
+        with either.reading() as session:
             in_a_row = list(sets_from(session, start))
             assert list(sets_under(session, start)) == in_a_row
             assert list(sets_under(session, start)) == in_a_row
         monkeypatch.setattr(read, "_FEW", 3)
-        with Register(both.engine).reading() as session:
+        with Register(either.engine).reading() as session:
             assert list(sets_under(session, start)) == in_a_row
         monkeypatch.undo()
 
 
-def test_beginnings_kept_are_bounded(both: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beginnings_kept_are_bounded(either: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "_MOST_BEGINNINGS", 2)
     sets = KeptSets()
-    with both.reading() as session:
+    with either.reading() as session:
         for start in (b"a", b"b"):
             sets.keep_terms(session, start, (start,))
         assert sets.terms(session, b"a") == (b"a",)
