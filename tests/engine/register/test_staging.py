@@ -221,6 +221,12 @@ def test_fields_are_checked_when_staged(filled: Register) -> None:
         stage_insert(session, Table.PROJECTS, project(issuances=[issuance(endDate="2020-01-01")]))
 
 
+@pytest.mark.parametrize("record_id", [[], {}, ["a", "b"], 7, True, "x"], ids=str)
+def test_id_that_is_none_is_refused_in_words(filled: Register, record_id: object) -> None:
+    with filled.writing("clerk") as session, pytest.raises(RecordInvalid, match="is no UUID"):
+        stage_insert(session, Table.UNITS, unit(201, 210, warehouseUnitId=record_id))
+
+
 def test_record_staged_again_is_one_change(filled: Register) -> None:
     stage_unit(filled, unit_record(filled) | {"unitOwner": "Alice"})
     stage_unit(filled, unit_record(filled) | {"unitOwner": "Bob"})

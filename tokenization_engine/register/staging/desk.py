@@ -59,9 +59,9 @@ def stage_insert(session: Session, table: Table, raw: Mapping[str, Any]) -> Stag
     """Stage a new record, with the ids it does not bring; raises RecordInvalid or StagingRefused."""
     data = with_ids(table, raw)
     record_id = data[table.kind.id_name]
+    _check_fields(session, table, [data])  # whether its id is one, too: nothing else is looked up
     if session.get(table.kind, record_id) is not None:
         raise StagingRefused(f"the register holds {table.kind.kind} {record_id} already: stage a change of it")
-    _check_fields(session, table, [data])
     return _keep(session, table, Action.INSERT, record_id, [data])
 
 
