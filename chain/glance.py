@@ -1,14 +1,14 @@
 """Reading from a server without a transaction, by who knows what the database stood at a moment ago.
 
 A transaction that begins by asking for the state costs more than most questions do. A glance takes the state for what
-it was and asks at once; after each answer it asks for the state. As long as that is the one taken for granted, all that
-was read is of that state, as in a transaction. Another one is told by Moved, and nothing is given of what was read
-since.
+it was and asks at once; at its end it asks for the state. If that is the one taken for granted, all that was read is of
+that state, as in a transaction. Another one is told by Moved, and nothing of what was read leaves the glance: neither
+to whoever asked, nor into memory (`once_proven`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,6 +32,7 @@ class Moved(Exception):
 @contextmanager
 def glancing(engine: Engine, tells_state: Statement, state: Sequence[Row]) -> Iterator[Session]:
     """A session that only reads, from a server that is taken to stand at `state`; raises Moved, at its end or before.
+    Until then what it reads may be of several states: keep nothing of it but by `once_proven`.
 
     `tells_state` must tell another one as soon as anything changed that is read here, and never one again that it told
     before. What is asked otherwise than by `rows_in` is asked in a transaction, which begins there.
@@ -59,6 +60,16 @@ def rows_in(session: Session, statement: Statement, values: Mapping[str, Any]) -
     return statement.rows(session.connection(), values)
 
 
+def once_proven(session: Session, keep: Callable[[], None]) -> None:
+    """Put away what the session has read, for others or for later: in a glance as soon as all of it is proven to be of
+    the state taken for granted, and never if it is not; else at once.
+    """
+    if isinstance(session, _Glance):
+        session.once_proven(keep)
+    else:
+        keep()
+
+
 def dialect_of(session: Session) -> Dialect:
     """What the session's database speaks; nothing is asked for it."""
     return session.dialect if isinstance(session, _Glance) else session.get_bind().dialect
@@ -70,6 +81,7 @@ class _Glance(Session):
         self._connection, self.dialect = connection, connection.dialect
         self._tells_state, self._state = tells_state, state
         self._has_begun = self._is_proven = False
+        self._waiting: list[Callable[[], None]] = []
 
     def connection(self, *_: object, **__: object) -> Connection:
         return self._begun()
@@ -78,14 +90,17 @@ class _Glance(Session):
         return self._begun()
 
     def rows(self, statement: Statement, values: Mapping[str, Any]) -> list[Row]:
-        if self._has_begun:
-            return statement.rows(self._connection, values)
-        rows = statement.rows(self._connection, values)
-        self._hold(self._tells_state.rows(self._connection, {}))
-        return rows
+        self._is_proven = self._has_begun
+        return statement.rows(self._connection, values)
+
+    def once_proven(self, keep: Callable[[], None]) -> None:
+        if self._is_proven:
+            keep()
+        else:
+            self._waiting.append(keep)
 
     def prove(self) -> None:
-        """Ask for the state if nothing was asked that told it."""
+        """Ask for the state, unless nothing was read since it was told."""
         if not self._is_proven:
             self._hold(self._tells_state.rows(self._connection, {}))
 
@@ -104,3 +119,6 @@ class _Glance(Session):
         if state != self._state:
             raise Moved(state)
         self._is_proven = True
+        waiting, self._waiting = self._waiting, []
+        for keep in waiting:
+            keep()

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from chain.errors import StoreError
 from chain.garbage import passed_over
+from chain.glance import once_proven
 from tokenization_engine.errors import ListsBusy
 from tokenization_engine.register.listing.pages import Listings, LooksLong
 from tokenization_engine.register.search.kept import state_of
@@ -118,7 +119,7 @@ class _Answering:
                 reading = Reading(session=session, listings=self.listings, may_look_long=may_look_long)
                 answer = json_bytes(question(reading, *arguments))
                 if self._kept is not None:
-                    self._kept.keep(state, asked, answer)
+                    once_proven(session, partial(self._kept.keep, state, asked, answer))
             return answer
 
         return self.register.ask(ask)

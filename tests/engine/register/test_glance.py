@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, event, func, select
 from sqlalchemy.orm import Session
 
 from chain.errors import StoreUnreadable
-from chain.glance import Moved, glancing, rows_in
+from chain.glance import Moved, glancing, once_proven, rows_in
 from tests.engine.databases import Databases
 from tests.engine.register.samples import add, document, imported, unit
 from tokenization_engine.register.imports import import_bytes
@@ -20,7 +20,7 @@ from tokenization_engine.register.listing.pages import Listings
 from tokenization_engine.register.listing.words import UnitsWanted
 from tokenization_engine.register.model import Unit
 from tokenization_engine.register.search.find import Search, facet_values, unit_numbers
-from tokenization_engine.register.search.kept import READ_STATE, state_of
+from tokenization_engine.register.search.kept import READ_STATE, KeptSets, state_of
 from tokenization_engine.register.search.read import unit_ids
 from tokenization_engine.register.search.terms import Facet
 from tokenization_engine.register.shown.texts import UNITS, Shape, make_some
@@ -141,22 +141,66 @@ def test_error_of_a_question_is_told_only_if_the_register_stands_where_it_was_ta
     ],
     ids=["statement", "mapper", "connection", "nothing"],
 )
-def test_nothing_of_another_state_is_given(served: Register, look: Callable[[Session], object]) -> None:
+def test_nothing_of_another_state_is_given_or_kept(served: Register, look: Callable[[Session], object]) -> None:
     given: list[object] = []
+    kept: list[object] = []
 
     def ask() -> None:
         with glancing(served.engine, READ_STATE, state) as session:
-            given.append(look(session))
+            found = look(session)
+            once_proven(session, lambda: kept.append(found))
+        given.append(found)
 
     with served.reading() as session:
         state = READ_STATE.rows(session.connection(), {})
     ask()
+    assert len(given) == len(kept) == 1
     add(served, 101)
     with pytest.raises(Moved) as moved:
         ask()
-    assert [one for one in given[1:] if one is not None] == []
+    assert len(given) == len(kept) == 1
     with served.reading() as session:
         assert moved.value.state == READ_STATE.rows(session.connection(), {})
+
+
+def test_sets_read_while_the_register_moved_are_read_again(served: Register) -> None:
+    """What a glance has read of the next state is not kept as of its own."""
+    other = Register.open(url_of(served))
+    begun = []
+
+    def question(session: Session) -> int:
+        begun.append(session)
+        if len(begun) == 1:
+            add(other, 101)
+        return count(session)
+
+    other.ask(count)
+    served.ask(ids)
+    with served.reading() as session:
+        state = READ_STATE.rows(session.connection(), {})
+    with pytest.raises(Moved), glancing(served.engine, READ_STATE, state) as session:
+        sets = KeptSets()
+        sets.serve(session, state)
+        assert question(session) == 2
+    with served.reading() as session:
+        sets.serve(session, state)
+        asked = asked_of(served)
+        count(session)
+        assert asked == ["other"]
+    other.close()
+
+
+def test_page_of_several_statements_is_proven_by_one_message(served: Register) -> None:
+    def page(session: Session) -> None:
+        assert UNITS.read(session, list(unit_numbers(session, Search(text=serial))), Shape.OBSERVED)
+
+    with served.reading() as session:
+        serial = session.scalars(select(Unit.unit_block_start)).one()
+    served.ask(page)
+    asked = asked_of(served)
+    served.ask(page)
+    assert len(asked) > 2
+    assert asked == ["other"] * (len(asked) - 1) + ["state"]
 
 
 def test_server_that_lost_the_connection_is_asked_again_over_another(served: Register) -> None:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from pyroaring import BitMap
 from sqlalchemy.orm import Session
 
+from chain.glance import once_proven
 from chain.time_limit import limited
 from tokenization_engine.errors import ListTooLong
 from tokenization_engine.register.listing.by_index import (
@@ -133,7 +134,7 @@ class Listings:
             value: T = held[1]
             return value
         value = find(session)
-        self._known[find] = (state, value)
+        once_proven(session, lambda: self._known.update({find: (state, value)}))
         return value
 
     def held(self, key: Hashable) -> tuple[State, Any] | None:
@@ -145,15 +146,10 @@ class Listings:
                     return kept[key]
         return None
 
-    def keep(self, key: Hashable, state: State, value: object) -> None:
-        """Keep it in the place of what was not asked for the longest."""
-        is_set = isinstance(value, BitMap)
-        kept, most = (self._sets, MAX_SETS) if is_set else (self._orders, MAX_ORDERS)
-        with self._lock:
-            kept[key] = (state, value)
-            kept.move_to_end(key)
-            while len(kept) > most:
-                kept.popitem(last=False)
+    def keep(self, session: Session, key: Hashable, value: object) -> None:
+        """Keep what the session found, in the place of what was not asked for the longest."""
+        state = state_of(session)
+        once_proven(session, lambda: self._keep(key, state, value))
 
     def refuse(self, key: Hashable, state: State) -> None:
         """Note that this took too long, so that who asks again and again keeps nothing busy."""
@@ -173,6 +169,15 @@ class Listings:
     def seconds(self) -> float:
         """Longest time of one look at every record."""
         return self._seconds
+
+    def _keep(self, key: Hashable, state: State, value: object) -> None:
+        is_set = isinstance(value, BitMap)
+        kept, most = (self._sets, MAX_SETS) if is_set else (self._orders, MAX_ORDERS)
+        with self._lock:
+            kept[key] = (state, value)
+            kept.move_to_end(key)
+            while len(kept) > most:
+                kept.popitem(last=False)
 
 
 class _Asking:
@@ -234,7 +239,7 @@ class _Asking:
             values.sort(key=lambda pair: int(pair[0]))
         found = _ByValue([bits for _, bits in values])
         if len(values) <= MAX_VALUES:
-            self._listings.keep(key, state, found)
+            self._listings.keep(self._session, key, found)
         return found
 
     def _serial_order(self) -> SerialOrder:
@@ -243,7 +248,8 @@ class _Asking:
         if held is not None and held[0] != state and held[0].edition == state.edition:
             order = brought_along(self._session, held[1], since=held[0].last_entry)
             if order is not None:
-                self._listings.keep((Unit, BY_SERIAL), state, order)
+                self._listings.keep(self._session, (Unit, BY_SERIAL), order)
+                return order
         return self.kept(BY_SERIAL, lambda: serial_order(self._session), is_quick=True)
 
     def _has_order_of(self, found: BitMap) -> bool:
@@ -284,7 +290,7 @@ class _Asking:
         except ListTooLong:
             self._listings.refuse((self._kind, key), state)
             raise
-        self._listings.keep((self._kind, key), state, value)
+        self._listings.keep(self._session, (self._kind, key), value)
         return value
 
 

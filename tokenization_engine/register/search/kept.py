@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chain.driver import Row, Statement
-from chain.glance import rows_in
+from chain.glance import once_proven, rows_in
 from tokenization_engine.register.search.model import SearchState
 
 MOST_BYTES = 32 * 2**20
@@ -104,7 +104,7 @@ class KeptSets:
         if missing:
             new = read(session, missing)
             sets = {term: new.get(term, (BitMap(), 0)) for term in missing}
-            self._keep(state, sets)
+            once_proven(session, lambda: self._keep(state, sets))
             found |= {term: bits for term, (bits, _) in sets.items()}
         return found
 
@@ -116,8 +116,7 @@ class KeptSets:
         if held is not None and held[:2] == (state, state.texts_step):
             return held[2]
         bits, _ = read(session, [term]).get(term, (BitMap(), 0))
-        with self._lock:
-            self._stale[term] = (state, state.texts_step, bits)
+        once_proven(session, lambda: self._keep_stale(state, term, bits))
         return bits
 
     def terms(self, session: Session, start: bytes) -> Terms | None:
@@ -132,11 +131,7 @@ class KeptSets:
     def keep_terms(self, session: Session, start: bytes, terms: Terms) -> None:
         """Keep the terms that begin so, as the session has read them."""
         state = state_of(session)
-        with self._lock:
-            if self._is_of(state):
-                self._terms[start] = terms
-                while len(self._terms) > _MOST_BEGINNINGS:
-                    self._terms.popitem(last=False)
+        once_proven(session, lambda: self._keep_terms(state, start, terms))
 
     def _held(self, state: State, terms: Sequence[bytes]) -> dict[bytes, BitMap]:
         found: dict[bytes, BitMap] = {}
@@ -158,6 +153,17 @@ class KeptSets:
                     self._bytes += max(size, _LEAST_BYTES)
             while self._bytes > self._most_bytes:
                 self._bytes -= self._sets.popitem(last=False)[1][1]
+
+    def _keep_stale(self, state: State, term: bytes, bits: BitMap) -> None:
+        with self._lock:
+            self._stale[term] = (state, state.texts_step, bits)
+
+    def _keep_terms(self, state: State, start: bytes, terms: Terms) -> None:
+        with self._lock:
+            if self._is_of(state):
+                self._terms[start] = terms
+                while len(self._terms) > _MOST_BEGINNINGS:
+                    self._terms.popitem(last=False)
 
     def _is_of(self, state: State) -> bool:
         """Whether what was read at that state is kept: a newer one lets go of everything before it."""
