@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import psycopg
 from rich.console import Console
 
@@ -87,7 +88,8 @@ def _sqlite() -> Iterator[str]:
 
 @contextmanager
 def _postgres() -> Iterator[str]:
-    with serving_postgres() as server:
+    quarter = psutil.virtual_memory().total // 4 // 2**20
+    with serving_postgres(shared_buffers=f"{quarter}MB") as server:
         yield server.new_database()
 
 

@@ -26,6 +26,7 @@ from bench.register_load import PAGE, Read, peak_mib
 from chain.config import load_settings
 from chain.door import Door, token_for
 from chain.fees import FeeSettings
+from chain.garbage import collected_by_the_loop
 from chain.node import Node
 from chain.serve import open_door
 from tokenization_engine.api import engine_app
@@ -178,6 +179,11 @@ def _serve(url: str, pipe: Connection, ended: Event) -> None:
 
 
 async def _serve_until(url: str, pipe: Connection, ended: Event) -> None:
+    async with collected_by_the_loop():  # as every daemon's
+        await _serve_door(url, pipe, ended)
+
+
+async def _serve_door(url: str, pipe: Connection, ended: Event) -> None:
     register = Register.open(url, is_made=False)
     with register.writing("bench") as session:
         key = make_key(session, f"bench {time.time_ns()}", Role.READ)[1]

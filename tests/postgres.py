@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,10 @@ _FAST = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections
 class PostgresServer:
     """A running server with a private folder and socket, trusted by whoever reaches the socket."""
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, settings: Mapping[str, str]) -> None:
         self._folder = folder
         self._programs = programs
+        self._settings = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
@@ -68,7 +69,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, or start it again after `stop` or `kill`; returns when it answers."""
-        arguments = [str(self._programs / "postgres"), "-D", str(self._data), "-k", str(self._folder), "-h", "", *_FAST]
+        places = ("-D", str(self._data), "-k", str(self._folder), "-h", "")
+        arguments = [str(self._programs / "postgres"), *places, *_FAST, *self._settings]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log, **as_server_user())
         limit = time.monotonic() + _START_SECONDS
@@ -114,14 +116,16 @@ class PostgresServer:
 
 
 @contextmanager
-def serving_postgres() -> Iterator[PostgresServer]:
-    """A running server in a folder of its own, which goes with it; raises LookupError where none is installed."""
+def serving_postgres(**settings: str) -> Iterator[PostgresServer]:
+    """A running server in a folder of its own, which goes with it, with these of PostgreSQL's settings; raises
+    LookupError where none is installed.
+    """
     folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has 107 bytes at most
     try:
         if os.geteuid() == 0:
             owner = pwd.getpwnam(_SERVER_USER)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        server = PostgresServer(folder, find_programs(folder))
+        server = PostgresServer(folder, find_programs(folder), settings)
         server.make()
         server.start()
         try:
