@@ -165,29 +165,23 @@ def test_nothing_of_another_state_is_given_or_kept(served: Register, look: Calla
 
 def test_sets_read_while_the_register_moved_are_read_again(served: Register) -> None:
     """What a glance has read of the next state is not kept as of its own."""
-    other = Register.open(url_of(served))
-    begun = []
+    kept = KeptSets()
 
-    def question(session: Session) -> int:
-        begun.append(session)
-        if len(begun) == 1:
-            add(other, 101)
-        return count(session)
+    def ask() -> None:
+        with glancing(served.engine, READ_STATE, state) as session:
+            kept.serve(session, state)
+            add(served, 101)
+            assert count(session) == 2
 
-    other.ask(count)
-    served.ask(ids)
     with served.reading() as session:
         state = READ_STATE.rows(session.connection(), {})
-    with pytest.raises(Moved), glancing(served.engine, READ_STATE, state) as session:
-        sets = KeptSets()
-        sets.serve(session, state)
-        assert question(session) == 2
+    with pytest.raises(Moved):
+        ask()
     with served.reading() as session:
-        sets.serve(session, state)
+        kept.serve(session, state)
         asked = asked_of(served)
         count(session)
         assert asked == ["other"]
-    other.close()
 
 
 def test_page_of_several_statements_is_proven_by_one_message(served: Register) -> None:
