@@ -43,6 +43,9 @@ READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SHUTDOWN_SECONDS = 10.0
 """How long a request under way may take to end when the daemon is told to stop."""
 
+_ORIGIN_KEY = web.RequestKey("origin", str)
+"""Where the door notes the allowed origin whose page asks."""
+
 StatusTable = Mapping[type[Exception], int]
 """Domain error class to HTTP status; the nearest class of an error's family decides."""
 
@@ -65,6 +68,8 @@ class KeyCheck:
     """The header that carries the key, such as `X-Api-Key`."""
     admits: Callable[[web.Request], Awaitable[bool]]
     """Whether the request's key opens what it asks for; a request without one is not admitted."""
+    headers: tuple[str, ...] = ()
+    """What else a page of an allowed origin may send."""
 
 
 def make_app(
@@ -89,6 +94,8 @@ def make_app(
         ],
         client_max_size=door.body_limit,
     )
+
+    app.on_response_prepare.append(_let_origin_read)
 
     async def healthz(request: web.Request) -> web.Response:
         is_well, findings = report(shown.checks)
@@ -198,7 +205,7 @@ def _check_host(door: Door) -> Middleware:
 
 def _check_origin(door: Door, keys: KeyCheck | None) -> Middleware:
     methods = "GET" if keys is None else "GET, POST, PUT, PATCH, DELETE"
-    headers = "Authorization, Content-Type" if keys is None else f"Authorization, Content-Type, {keys.header}"
+    headers = ", ".join(["Authorization", "Content-Type", *([] if keys is None else [keys.header, *keys.headers])])
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -207,16 +214,21 @@ def _check_origin(door: Door, keys: KeyCheck | None) -> Middleware:
             return await handler(request)
         if origin not in door.allowed_origins:
             raise web.HTTPForbidden(text="pages of another origin may not call this door")
-        preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        response = web.Response(status=204) if preflight else await handler(request)
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Vary"] = "Origin"
-        if preflight:
-            response.headers["Access-Control-Allow-Methods"] = methods
-            response.headers["Access-Control-Allow-Headers"] = headers
-        return response
+        request[_ORIGIN_KEY] = origin
+        if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+            return await handler(request)
+        allowed = {"Access-Control-Allow-Methods": methods, "Access-Control-Allow-Headers": headers}
+        return web.Response(status=204, headers=allowed)
 
     return middleware
+
+
+async def _let_origin_read(request: web.Request, response: web.StreamResponse) -> None:
+    """Let a page of an allowed origin read whatever the answer is: a refusal and its headers, too."""
+    if _ORIGIN_KEY in request:
+        response.headers["Access-Control-Allow-Origin"] = request[_ORIGIN_KEY]
+        response.headers["Access-Control-Expose-Headers"] = "*"
+        response.headers["Vary"] = "Origin"
 
 
 def _check_token(door: Door, token: str, keys: KeyCheck | None) -> Middleware:

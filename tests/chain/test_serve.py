@@ -158,6 +158,11 @@ async def test_page_of_a_strange_origin_is_refused_and_a_listed_one_is_not(
     async with caller.session.get(caller.url + "/orders", headers={"Origin": "http://localhost:3000"}) as response:
         assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
         assert "Access-Control-Allow-Credentials" not in response.headers
+    for path, status in (("/orders?limit=no", 400), ("/nothing", 404)):
+        async with caller.session.get(caller.url + path, headers={"Origin": "http://localhost:3000"}) as response:
+            assert response.status == status
+            assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+            assert response.headers["Access-Control-Expose-Headers"] == "*"
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,22 @@ organization at home is here.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chain.errors import RequestError
 from tokenization_engine.api_keys import May
 from tokenization_engine.register.audit import Change, changes
-from tokenization_engine.register.listing.pages import LooksLong
+from tokenization_engine.register.listing.pages import LooksLong, Page
 from tokenization_engine.register.listing.words import check_lists
 from tokenization_engine.register.model import RECORD_KINDS, Organization, Project, Unit, table_of
 from tokenization_engine.register.organizations import find_home, metadata_of
+from tokenization_engine.register.search.find import MAX_PAGE
 from tokenization_engine.register.shown.published import (
     home_uid,
     org_uid,
@@ -29,6 +32,7 @@ from tokenization_engine.register.shown.published import (
     published_unit,
     published_units,
 )
+from tokenization_engine.register.shown.staged import staged_differences
 from tokenization_engine.register.shown.texts import PROJECTS, UNITS, Shape
 from tokenization_engine.register.staging import desk as staging
 from tokenization_engine.register.staging.differences import Staged, Table
@@ -43,13 +47,16 @@ from tokenization_engine.register_api.parameters import (
     ProjectsQuery,
     StagingQuery,
     UnitsQuery,
+    WholeQuery,
 )
 from tokenization_engine.register_api.readers import Reading
 from tokenization_engine.register_api.schemas import ANY_LIST, PROJECT, UNIT, page_of
 
 META = "meta_"
 MAX_WHOLE_LIST = 100_000
-"""Most records of a list that is given whole, without pages."""
+"""Most parts of projects in a list that is given whole, without pages."""
+MAX_WHOLE = 10_000
+"""Most units, projects or staged changes in such a list."""
 
 _TABLES = {kind.kind: table_of(kind).name for kind in RECORD_KINDS}
 
@@ -62,7 +69,7 @@ async def units(api: Api, call: Call) -> object:
         return await api.read(lambda session: published_unit(session, name))
     if query.xls:
         return await download(api, call)
-    query.needs_page(unless=query.onlyTokenizedUnits is not None)
+    query.needs_page(unless=query.is_of_tokens)
     wanted = query.wanted()
     check_lists(Unit, wanted.where, wanted.order)
     return await api.read_list(_units, query)
@@ -72,10 +79,8 @@ def _units(reading: Reading, query: UnitsQuery) -> object:
     org = reading.listings.known(reading.session, home_uid)
     if query.orgUid not in (None, org):
         return _paged(query, [], 0)
-    size = query.limit or 1000
-    page = reading.listings.units(
-        reading.session, query.wanted(), offset=query.offset, limit=size, may_look_long=reading.may_look_long
-    )
+    wanted, may_look_long = query.wanted(), reading.may_look_long
+    page = _found(query, reading, partial(reading.listings.units, reading.session, wanted, may_look_long=may_look_long))
     if query.columns:
         some = published_units(reading.session, page.numbers, org, query.columns)
         return _paged(query, list(some.values()), page.count)
@@ -100,14 +105,33 @@ def _projects(reading: Reading, query: ProjectsQuery) -> object:
     org = reading.listings.known(reading.session, home_uid)
     if query.orgUid not in (None, org):
         return _paged(query, [], 0)
-    size = query.limit or 1000
-    page = reading.listings.projects(
-        reading.session, query.wanted(), offset=query.offset, limit=size, may_look_long=reading.may_look_long
+    wanted, may_look_long = query.wanted(), reading.may_look_long
+    page = _found(
+        query, reading, partial(reading.listings.projects, reading.session, wanted, may_look_long=may_look_long)
     )
     if query.columns:
         some = published_projects(reading.session, page.numbers, org, query.columns)
         return _paged(query, list(some.values()), page.count)
     return _paged(query, PROJECTS.read(reading.session, page.numbers, Shape.PUBLISHED), page.count)
+
+
+def _found(query: Paged, reading: Reading, find: Callable[..., Page]) -> Page:
+    """The page that is asked for, or the whole list; raises RequestError for one that is not given whole."""
+    if query.limit is not None:
+        return find(offset=query.offset, limit=query.limit)
+    page = find(offset=0, limit=MAX_PAGE)
+    _check_whole(page.count)
+    if page.count > MAX_PAGE and not reading.may_look_long:
+        raise LooksLong
+    parts = [page.numbers, *(find(offset=at, limit=MAX_PAGE).numbers for at in range(MAX_PAGE, page.count, MAX_PAGE))]
+    return Page(numbers=[number for part in parts for number in part], count=page.count)
+
+
+def _check_whole(count: int) -> None:
+    if count > MAX_WHOLE:
+        raise RequestError(
+            f'the list has {count} records, and is given whole up to {MAX_WHOLE}: ask by pages, with "page" and "limit"'
+        )
 
 
 def _paged(query: Paged, rows: Sequence[object], count: int) -> object:
@@ -149,11 +173,15 @@ def _staged(session: Session, query: StagingQuery) -> object:
     if query.type in ("pending", "failed"):
         return _paged(query, [], 0)
     table = None if query.table is None else Table(query.table)
-    found = staging.staged_changes(session, table=table, limit=query.limit or 1000, offset=query.offset)
-    return _paged(query, [_staged_shape(one) for one in found], staging.count_staged(session, table=table))
+    count = staging.count_staged(session, table=table)
+    if query.limit is None:
+        _check_whole(count)
+    found = staging.staged_changes(session, table=table, limit=query.limit, offset=query.offset)
+    shown = staged_differences(session, found, home_uid(session))
+    return _paged(query, [_staged_shape(one, diff) for one, diff in zip(found, shown, strict=True)], count)
 
 
-def _staged_shape(one: Staged) -> dict[str, Any]:
+def _staged_shape(one: Staged, diff: dict[str, Any]) -> dict[str, Any]:
     moment = datetime.fromtimestamp(one.staged_timestamp, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "id": one.id,
@@ -165,7 +193,7 @@ def _staged_shape(one: Staged) -> dict[str, Any]:
         "isTransfer": False,
         "createdAt": moment,
         "updatedAt": moment,
-        "diff": {"original": one.original or {}, "change": list(one.change)},
+        "diff": diff,
     }
 
 
@@ -185,13 +213,14 @@ def _organizations(session: Session) -> dict[str, Any]:
     uid = org_uid(home)
     if home is None or uid is None:
         return {}
-    head = session.scalars(select(RegisterState.head_hash)).one().hex()
+    head = f"0x{session.scalars(select(RegisterState.head_hash)).one().hex()}"
     published = {META + key: value for key, value in metadata_of(session, home).items()}
     return {
         uid: {
             "orgUid": uid,
             "orgHash": head,
             "name": home.name,
+            "prefix": "0",
             "icon": home.icon,
             "isHome": True,
             "subscribed": True,
@@ -204,6 +233,8 @@ def _organizations(session: Session) -> dict[str, Any]:
             "metadata": json.dumps(published, ensure_ascii=False),
             "synced": True,
             "sync_remaining": 0,
+            "xchAddress": None,
+            "balance": None,
         }
     }
 
@@ -211,7 +242,7 @@ def _organizations(session: Session) -> dict[str, Any]:
 async def organization_status(_: Api, __: Call) -> object:
     """That the organization at home can be written to."""
     status = {"wallet_synced": True, "home_org_synced": True, "pending_commits": 0, "home_org_profile_synced": True}
-    return {"ready": True, "status": status}
+    return {"ready": True, "status": status, "success": True}
 
 
 async def metadata(api: Api, call: Call) -> object:
@@ -220,7 +251,11 @@ async def metadata(api: Api, call: Call) -> object:
 
     def ask(session: Session) -> dict[str, str]:
         home: Organization | None = find_home(session)
-        return {} if home is None or wanted.orgUid not in (None, org_uid(home)) else metadata_of(session, home)
+        if wanted.orgUid not in (None, org_uid(home)):
+            raise RequestError(
+                "there is no organization of that orgUid here: list the organizations to see the one at home"
+            )
+        return {} if home is None else metadata_of(session, home)
 
     return await api.read(ask)
 
@@ -228,6 +263,21 @@ async def metadata(api: Api, call: Call) -> object:
 async def pick_lists(api: Api, _: Call) -> object:
     """The governance lists in force."""
     return await api.read(lambda session: {name: list(texts) for name, texts in current(session).lists.items()})
+
+
+async def governance_exists(_: Api, __: Call) -> object:
+    """That no governance body is made here: its lists come with the register."""
+    return {"created": False, "success": True}
+
+
+async def glossary(_: Api, __: Call) -> object:
+    """The governance body's glossary: none is kept."""
+    return {}
+
+
+async def governed(_: Api, __: Call) -> object:
+    """The organizations that the governance body names: none."""
+    return []
 
 
 async def audit(api: Api, call: Call) -> object:
@@ -300,8 +350,8 @@ ROUTES = (
         answer=_PROJECTS,
         download=XLSX,
     ),
-    _get("/v1/issuances", issuances, "Issuances", query=Paged, answer=ANY_LIST),
-    _get("/v1/labels", labels, "Labels", query=Paged, answer=ANY_LIST),
+    _get("/v1/issuances", issuances, "Issuances", query=WholeQuery, answer=ANY_LIST),
+    _get("/v1/labels", labels, "Labels", query=WholeQuery, answer=ANY_LIST),
     _get(
         "/v1/staging",
         staged,
@@ -315,6 +365,9 @@ ROUTES = (
     _get("/v1/organizations/status", organization_status, "Whether the organization can be written to"),
     _get("/v1/organizations/metadata", metadata, "What the organization publishes", query=OrganizationQuery),
     _get("/v1/governance/meta/pickList", pick_lists, "The governance lists in force"),
+    _get("/v1/governance/meta/glossary", glossary, "The glossary: none is kept"),
+    _get("/v1/governance/meta/orgList", governed, "The organizations of a governance body: none", answer=ANY_LIST),
+    _get("/v1/governance/exists", governance_exists, "Whether a governance body is made here: never"),
     _get("/v1/audit", audit, "The audit trail", query=AuditQuery, answer=page_of(_OBJECT)),
     _get("/v1/audit/findConflicts", no_conflicts, "Conflicts of the trail: none", answer=ANY_LIST),
     _get("/health", health, "Whether the server answers"),

@@ -32,6 +32,8 @@ from tokenization_engine.register_api.reading import read_version
 from tokenization_engine.register_api.schemas import MESSAGE, object_of, record_schema
 
 MAX_PARTS = 1000
+MAX_ICON = 200_000
+"""Characters of an icon: CADT's are drawings in text, or pictures in base64."""
 
 
 class _Named(Body):
@@ -56,7 +58,9 @@ class _Split(Body):
 
 class _Organization(Body):
     name: str = Field(max_length=255)
-    icon: str | None = Field(None, max_length=10_000)
+    icon: str | None = Field(None, max_length=MAX_ICON)
+    prefix: str | None = Field(None, max_length=20)
+    """Of serial numbers where a server makes them; a registry's serials here are its own."""
 
 
 def _insert(table: Table, said: str) -> Any:
@@ -202,9 +206,10 @@ async def create_organization(api: Api, call: Call) -> object:
 
     def change(session: Session) -> dict[str, Any]:
         home = find_home(session)
-        said = "Your organization already exists." if home else "New organization created successfully."
+        is_new = home is None
+        said = "New organization created successfully." if is_new else "Your organization already exists."
         home = home or set_home(session, wanted.name, icon=wanted.icon)
-        return {"message": said, "orgId": org_uid(home), "success": True}
+        return {"message": said, "orgId": org_uid(home), "success": is_new}
 
     return await api.write(call, change)
 
@@ -258,7 +263,9 @@ _COMMIT = object_of(
     {"author": _TEXT, "comment": {"type": "string", "maxLength": 1000}, "ids": {"type": "array", "items": _UUID}}
 )
 _EDITED = object_of({"uuid": _UUID, "data": {"type": "array", "items": {"type": "object"}}}, required=("uuid", "data"))
-_ORGANIZATION = object_of({"name": _TEXT, "icon": {"type": "string", "maxLength": 10_000}}, required=("name",))
+_ORGANIZATION = object_of(
+    {"name": _TEXT, "icon": {"type": "string", "maxLength": MAX_ICON}, "prefix": _TEXT}, required=("name",)
+)
 _PUBLISHED = {"type": "object", "additionalProperties": {"type": ["string", "null"]}}
 
 ROUTES = (

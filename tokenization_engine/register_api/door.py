@@ -61,7 +61,7 @@ class Gate:
     @property
     def check(self) -> KeyCheck:
         """The gate as the door asks it."""
-        return KeyCheck(header=HEADER, admits=self.admits)
+        return KeyCheck(header=HEADER, admits=self.admits, headers=("If-Match", "Idempotency-Key", "X-Comment"))
 
     def route(self, request: web.Request) -> Route | None:
         """The route of ours that a request is for."""
@@ -69,7 +69,7 @@ class Gate:
         if resource is None:
             return None
         method = "GET" if request.method == "HEAD" else request.method
-        return self._routes.get((method, resource.canonical))
+        return self._routes.get((method, resource.canonical.rstrip("/")))
 
     async def admits(self, request: web.Request) -> bool:
         """Whether the request's key opens what it asks for; refuses with 403 or 429 what no token would open either."""
@@ -156,7 +156,7 @@ def _read(response: web.Response) -> dict[str, Any]:
 
 def _again(response: web.Response, value: Mapping[str, Any], status: int) -> web.Response:
     made = json_answer(value, status=status)
-    for name in ("Allow", "WWW-Authenticate", "Retry-After", "Access-Control-Allow-Origin", "Vary"):
+    for name in ("Allow", "WWW-Authenticate", "Retry-After"):
         if name in response.headers:
             made.headers[name] = response.headers[name]
     return made
@@ -177,7 +177,7 @@ def _cadt_refusal(response: web.Response, problems: Sequence[Problem]) -> web.Re
     if response.status == 403 and said == CADT_NO_KEY:
         return _again(response, {"message": said, "success": False}, 403)
     status = 400 if response.status in (404, 409) else response.status
-    return _again(response, {"message": said, "error": said, "success": False}, status)
+    return _again(response, {"message": said, "error": said, "errors": [said], "success": False}, status)
 
 
 def cadt_reason(problem: Problem) -> str:

@@ -18,7 +18,7 @@ from tokenization_engine.register_api import (
     openapi,
     records,
 )
-from tokenization_engine.register_api.core import Api, Route
+from tokenization_engine.register_api.core import Api, Route, Style
 from tokenization_engine.register_api.door import Gate, answer_in_style, keep_problems
 from tokenization_engine.service import EngineService
 from tokenization_engine.settings import EngineSettings
@@ -49,14 +49,20 @@ def register_routes(service: EngineService, settings: EngineSettings, *, fees: F
 
     def add(app: web.Application, _: EngineService) -> None:
         for route in ROUTES:
-            app.router.add_route(route.method, route.path, api.handler(route))
-            if route.method == "GET":
-                app.router.add_route("HEAD", route.path, api.handler(route))
+            for path in _paths(route):
+                app.router.add_route(route.method, path, api.handler(route))
+                if route.method == "GET":
+                    app.router.add_route("HEAD", path, api.handler(route))
         app.middlewares.insert(0, answer_in_style(gate))
         app.middlewares.append(keep_problems())
         app.cleanup_ctx.append(_opened(api))
 
     return add, gate
+
+
+def _paths(route: Route) -> tuple[str, ...]:
+    """CADT's servers answer a path with a slash at its end as well."""
+    return (route.path, f"{route.path}/") if route.style is Style.CADT else (route.path,)
 
 
 def _opened(api: Api) -> Callable[[web.Application], AsyncIterator[None]]:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from chain.errors import RequestError
 from chain.forms import Body
@@ -16,14 +16,18 @@ from tokenization_engine.register.search.find import MAX_PAGE
 
 MAX_PAGE_NUMBER = 10_000_000
 MAX_COLUMNS = 200
-MAX_IDENTIFIERS = 100
+MAX_IDENTIFIERS = 200
 
 _FILTER = re.compile(r"(\w+):(.+):(in|eq|not|lt|gt|lte|gte|like)", re.ASCII | re.DOTALL)
 _ORDER = re.compile(r"(\w+):(ASC|DESC)", re.ASCII)
+_BY_ARRIVAL = frozenset({"timeStaged", "createdAt"})
+"""What CADT writes of each record as it comes; here the trail tells, and the order is the same."""
 
 PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGE_NUMBER)]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+OrgUid = Annotated[Name | None, BeforeValidator(lambda text: None if text == "all" else text)]
+"""Of which organization; a program of CADT's says `all` for any."""
 Filter = Annotated[
     str, StringConstraints(min_length=1, max_length=4000, pattern=r"^\w+:[\s\S]+:(in|eq|not|lt|gt|lte|gte|like)$")
 ]
@@ -55,7 +59,7 @@ class UnitsQuery(Paged):
     warehouseUnitId: Name | None = Field(None, description="One unit, alone.")
     search: Name | None = Field(None, description="A text in the unit, in any case.")
     columns: tuple[Name, ...] = Field((), max_length=MAX_COLUMNS, description="Only these columns.")
-    orgUid: Name | None = Field(None, description="Only of this organization.")
+    orgUid: OrgUid = Field(None, description="Only of this organization; all for any.")
     order: Sorting | None = Field(None, description="SERIALNUMBER, ASC, DESC, or column:ASC or column:DESC.")
     marketplaceIdentifiers: tuple[Name, ...] = Field((), max_length=MAX_IDENTIFIERS)
     hasMarketplaceIdentifier: bool | None = None
@@ -63,6 +67,12 @@ class UnitsQuery(Paged):
     includeProjectInfoInSearch: bool = Field(False, description="Search in the unit's project, too.")
     filter: Filter | None = Field(None, description="column:value:operator; the value may be a JSON list.")
     xls: bool = Field(False, description="All of them as a workbook, whatever the page.")
+
+    @property
+    def is_of_tokens(self) -> bool:
+        """Whether it asks for units on a marketplace, or for none: such a list may be had whole."""
+        is_named = self.filter is not None and self.filter.startswith("marketplaceIdentifier:")
+        return is_named or bool(self.marketplaceIdentifiers) or self.onlyTokenizedUnits is not None
 
     def wanted(self) -> UnitsWanted:
         """What the units must be. Of the three about marketplaces the first that is given counts, as in CADT."""
@@ -74,7 +84,7 @@ class UnitsQuery(Paged):
             is_tokenized=None if identifiers or has is not None else tokens,
             text=self.search,
             is_project_searched=self.includeProjectInfoInSearch,
-            order=read_order(self.order),
+            order=read_order(self.order, serial="serialNumberBlock"),
         )
 
 
@@ -84,7 +94,7 @@ class ProjectsQuery(Paged):
     warehouseProjectId: Name | None = Field(None, description="One project, alone.")
     search: Name | None = Field(None, description="A text in the project, in any case.")
     columns: tuple[Name, ...] = Field((), max_length=MAX_COLUMNS, description="Only these columns.")
-    orgUid: Name | None = Field(None, description="Only of this organization.")
+    orgUid: OrgUid = Field(None, description="Only of this organization; all for any.")
     order: Sorting | None = Field(None, description="column:ASC or column:DESC.")
     projectIds: tuple[Name, ...] = Field((), max_length=MAX_IDENTIFIERS, description="Only these.")
     onlyMarketplaceProjects: bool = Field(False, description="Only with units on a marketplace.")
@@ -102,17 +112,23 @@ class ProjectsQuery(Paged):
         )
 
 
+class WholeQuery(Paged):
+    """Parameters of `/v1/issuances` and `/v1/labels`; CADT reads no others there, and refuses none."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 class StagingQuery(Paged):
     """Parameters of `/v1/staging`."""
 
-    type: Literal["staged", "pending", "failed"] | None = None
+    type: Name | None = Field(None, description="staged, pending or failed; with any other text all.")
     table: Literal["Projects", "Units"] | None = None
 
 
 class AuditQuery(Paged):
     """Parameters of `/v1/audit`."""
 
-    orgUid: Name | None = Field(None, description="Only of this organization.")
+    orgUid: OrgUid = Field(None, description="Only of this organization; all for any.")
     order: Literal["ASC", "DESC"] = Field("DESC", description="By number of entry.")
 
 
@@ -150,11 +166,12 @@ def read_filter(text: str | None) -> tuple[Where, ...]:
     return (Where(name=name, op=op, values=values),)
 
 
-def read_order(text: str | None) -> Order:
-    """The order that CADT's `order` says."""
+def read_order(text: str | None, *, serial: str | None = None) -> Order:
+    """The order that CADT's `order` says: without one the newest first. `serial` is the name of the serials' field."""
     match = _ORDER.fullmatch(text or "")
     if text == BY_SERIAL:
         return Order(name=BY_SERIAL)
     if match is None:
-        return Order(is_descending=text == "DESC")
-    return Order(name=match[1], is_descending=match[2] == "DESC")
+        return Order(is_descending=text != "ASC")
+    name = None if match[1] in _BY_ARRIVAL else BY_SERIAL if match[1] == serial else match[1]
+    return Order(name=name, is_descending=match[2] == "DESC")

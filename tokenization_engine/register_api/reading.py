@@ -28,7 +28,7 @@ MAX_DEPTH = 8
 MAX_PARSED_HERE = 256 * 1024
 """Bytes of a body above which a thread of its own reads it, so that nobody waits for it."""
 MAX_TEXT = 200_000
-MAX_PARAMETERS = 200
+MAX_PARAMETERS = 450
 MAX_ITEMS = 100_000
 """Items of one list; a commit names so many records."""
 MAX_NAMES = 1000

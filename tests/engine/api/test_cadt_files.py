@@ -68,7 +68,7 @@ def waiting(register: Register) -> int:
 async def test_list_is_downloaded_edited_staged_and_committed(
     editor: Caller, register: Register, tmp_path: Path
 ) -> None:
-    sheets = sheets_of(await downloaded(editor, "/v1/units?xls=true"))
+    sheets = sheets_of(await downloaded(editor, "/v1/units?xls=true&order=ASC"))
     assert len(sheets["units"]) == 5
     answer = await sent(
         editor, "PUT", "/v1/units/xlsx", "xlsx", edited(tmp_path, sheets, "unitOwner", ["Alice", "Bob"])
@@ -110,7 +110,7 @@ async def test_csv_is_staged(editor: Caller, register: Register) -> None:
 async def test_every_problem_is_told_by_its_place_and_nothing_is_staged(
     editor: Caller, register: Register, tmp_path: Path
 ) -> None:
-    sheets = sheets_of(await downloaded(editor, "/v1/units?xls=true"))
+    sheets = sheets_of(await downloaded(editor, "/v1/units?xls=true&order=ASC"))
     data = edited(tmp_path, sheets, "unitStatus", ["Held", "Sold", "", "Held"])
     answer = await sent(editor, "PUT", "/v1/units/xlsx", "xlsx", data, status=400)
     assert answer["message"] == "Data Validation error"
@@ -230,7 +230,7 @@ async def test_readers_who_download_hold_no_editor_up(
         path.write_bytes(b"")
 
     monkeypatch.setattr(cadt_files, "export_found", slowly)
-    waiting = [asyncio.create_task(downloaded(reader, "/v1/units?xls=true")) for _ in range(3)]
+    waiting = [asyncio.create_task(downloaded(reader, "/v1/units?xls=true&order=ASC")) for _ in range(3)]
     await asyncio.sleep(0.2)
     csv = b"warehouseUnitId,unitCount\n,1\n"
     try:

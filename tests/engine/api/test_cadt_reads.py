@@ -7,18 +7,22 @@ from typing import Any
 import pytest
 
 from tests.engine.api.conftest import Caller
+from tests.engine.register.samples import document, unit
+from tokenization_engine.register.imports import import_bytes
+from tokenization_engine.register.store import Register
+from tokenization_engine.register_api import cadt_reads
 
 
 async def test_units_come_in_cadts_shape(reader: Caller) -> None:
     page = await reader("GET", "/v1/units?page=1&limit=3")
     assert (page["page"], page["pageCount"], len(page["data"])) == (1, 2, 3)
-    unit = page["data"][0]
-    assert unit["serialNumberBlock"] == f"{unit['unitBlockStart']}-{unit['unitBlockEnd']}"
-    assert unit["issuance"]["startDate"] == "2021-01-01T00:00:00.000Z"
-    assert unit["orgUid"] == next(iter(await reader("GET", "/v1/organizations")))
-    assert (unit["unitOwner"], unit["labels"], unit["unitCount"]) == (None, [], 100)
-    assert "assetId" not in unit
-    assert "series" not in unit
+    shown = page["data"][0]
+    assert shown["serialNumberBlock"] == f"{shown['unitBlockStart']}-{shown['unitBlockEnd']}"
+    assert shown["issuance"]["startDate"] == "2021-01-01T00:00:00.000Z"
+    assert shown["orgUid"] == next(iter(await reader("GET", "/v1/organizations")))
+    assert (shown["unitOwner"], shown["labels"], shown["unitCount"]) == (None, [], 100)
+    assert "assetId" not in shown
+    assert "series" not in shown
 
 
 async def test_answers_carry_cadts_headers(reader: Caller) -> None:
@@ -62,10 +66,63 @@ async def test_every_page_of_a_list_holds_its_own_records(reader: Caller) -> Non
         ("search=hydropower", 0),
         ("search=hydropower&includeProjectInfoInSearch=true", 4),
         ("orgUid=someoneelse", 0),
+        ("orgUid=all", 4),
+        ("&".join(f"marketplaceIdentifiers=0x{number}" for number in range(200)), 0),
     ],
 )
 async def test_units_are_filtered(reader: Caller, query: str, count: int) -> None:
     assert len((await reader("GET", f"/v1/units?page=1&limit=100&{query}"))["data"]) == count
+
+
+@pytest.mark.parametrize(
+    ("order", "firsts"),
+    [
+        ("", [301, 201, 101, 1]),
+        ("order=DESC", [301, 201, 101, 1]),
+        ("order=ASC", [1, 101, 201, 301]),
+        ("order=timeStaged:DESC", [301, 201, 101, 1]),
+        ("order=createdAt:ASC", [1, 101, 201, 301]),
+        ("order=serialNumberBlock:DESC", [301, 201, 101, 1]),
+        ("order=SERIALNUMBER", [1, 101, 201, 301]),
+    ],
+)
+async def test_lists_begin_with_the_newest_and_go_by_what_servers_write(
+    reader: Caller, order: str, firsts: list[int]
+) -> None:
+    page = await reader("GET", f"/v1/units?page=1&limit=9&{order}")
+    assert [int(one["unitBlockStart"].rpartition("-")[2]) for one in page["data"]] == firsts
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "onlyTokenizedUnits=false",
+        "orgUid=all&onlyTokenizedUnits=false",
+        "filter=marketplaceIdentifier:0xaa:not",
+        "onlyTokenizedUnits=false&columns=unitOwner",
+    ],
+)
+async def test_list_of_tokens_is_given_whole_or_not_at_all(
+    reader: Caller, register: Register, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with register.writing("admin") as session:
+        rows = [unit(number, number) for number in range(1001, 2102)]
+        import_bytes(session, document(*rows, projects=[]), "more.json")
+    found = await reader("GET", f"/v1/units?{query}")
+    assert len(found) == 1105 if "not" not in query else len(found) in (0, 1105)
+    if "columns" not in query:
+        assert len({one["warehouseUnitId"] for one in found}) == len(found)
+    monkeypatch.setattr(cadt_reads, "MAX_WHOLE", 1000)
+    if found:
+        refused = await reader("GET", f"/v1/units?{query}", status=400)
+        assert "1105 records" in refused["error"]
+        assert '"page"' in refused["error"]
+
+
+async def test_path_may_end_with_a_slash(reader: Caller) -> None:
+    assert await reader("GET", "/v1/units/?page=1&limit=2") == await reader("GET", "/v1/units?page=1&limit=2")
+    assert reader.last["x-datamodel-version"] == "v1"
+    assert (await reader("GET", "/v1/units/", status=400))["success"] is False
 
 
 async def test_projects_come_with_their_parts(reader: Caller) -> None:
@@ -91,6 +148,13 @@ async def test_the_rest_of_the_reading_side_answers(reader: Caller) -> None:
     assert "Held" in (await reader("GET", "/v1/governance/meta/pickList"))["unitStatus"]
     assert (await reader("GET", "/v1/organizations/status"))["ready"] is True
     assert await reader("GET", "/v1/organizations/metadata") == {}
+    assert "orgUid" in (await reader("GET", "/v1/organizations/metadata?orgUid=other", status=400))["error"]
+    assert (await reader("GET", "/v1/governance/exists"))["created"] is False
+    assert await reader("GET", "/v1/governance/meta/glossary") == {}
+    assert await reader("GET", "/v1/governance/meta/orgList") == []
+    assert len(await reader("GET", "/v1/issuances?orgUid=any&color=blue")) == 1
+    (home,) = (await reader("GET", "/v1/organizations")).values()
+    assert (home["prefix"], home["balance"], home["orgHash"][:2]) == ("0", None, "0x")
     assert (await reader("GET", "/health"))["message"] == "OK"
     assert await reader("GET", "/v1/audit/findConflicts") == []
 
@@ -108,6 +172,7 @@ async def test_trail_is_read_from_either_end(reader: Caller) -> None:
     ("path", "reason"),
     [
         ("/v1/units", "required"),
+        ("/v1/units?page=1&limit=5&order=updatedAt:DESC", "updatedAt"),
         ("/v1/units?page=1", "together"),
         ("/v1/units?page=0&limit=5", "page"),
         ("/v1/units?page=1&limit=1001", "limit"),

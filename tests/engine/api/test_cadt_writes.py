@@ -16,9 +16,23 @@ PROJECT = {
 
 
 async def first_unit(caller: Caller) -> dict[str, Any]:
-    page = await caller("GET", "/v1/units?page=1&limit=1")
+    page = await caller("GET", "/v1/units?page=1&limit=1&order=ASC")
     unit: dict[str, Any] = page["data"][0]
     return unit
+
+
+async def labelled_unit(editor: Caller) -> dict[str, Any]:
+    """The first unit, under a label; as lists show it, but for the link to the label."""
+    name = (await first_unit(editor))["warehouseUnitId"]
+    (label,) = await editor("GET", "/v1/labels")
+    await editor("PUT", "/v1/units", {"warehouseUnitId": name, "labels": [{"id": label["id"]}]})
+    await editor("POST", "/v1/staging/commit", {})
+    return unlinked(await editor("GET", f"/v1/units?warehouseUnitId={name}"))
+
+
+def unlinked(record: dict[str, Any]) -> dict[str, Any]:
+    labels = [{key: value for key, value in one.items() if key != "label_unit"} for one in record["labels"]]
+    return {**record, "labels": labels}
 
 
 async def test_project_is_staged_and_then_committed_in_the_name_of_the_key(editor: Caller, register: Register) -> None:
@@ -78,6 +92,38 @@ async def test_split_keeps_the_id_and_the_serials(editor: Caller) -> None:
     assert (other["unitBlockStart"], other["unitCount"], other["unitOwner"]) == (f"{SERIES}-61", 40, None)
     refused = {"warehouseUnitId": one["warehouseUnitId"], "records": [{"unitCount": 1}, {"unitCount": 1}]}
     assert "60" in (await editor("POST", "/v1/units/split", refused, status=400))["error"]
+
+
+async def test_staged_changes_come_in_cadts_shape(editor: Caller) -> None:
+    held = await labelled_unit(editor)
+    name = held["warehouseUnitId"]
+    (project,) = (await editor("GET", "/v1/projects?page=1&limit=1"))["data"]
+    fields = {key: value for key, value in project.items() if not isinstance(value, list)}
+    await editor("PUT", "/v1/units", {"warehouseUnitId": name, "unitOwner": "A buyer"})
+    named = {"warehouseProjectId": project["warehouseProjectId"]}
+    await editor("PUT", "/v1/projects", {**named, "sector": "Energy demand"})
+    unit, other = (one["diff"] for one in await editor("GET", "/v1/staging"))
+    assert len(held["labels"]) == 1
+    assert unit == {"original": held, "change": [{**held, "unitOwner": "A buyer"}]}
+    assert other["original"] == {key: value for key, value in unlinked(project).items() if value != []}
+    assert other["change"] == [{**fields, "sector": "Energy demand"}]
+    await editor("DELETE", "/v1/staging/clean")
+    await editor("DELETE", "/v1/units", {"warehouseUnitId": name})
+    (row,) = await editor("GET", "/v1/staging")
+    assert row["diff"] == {"original": held, "change": {}}
+
+
+async def test_staged_change_that_goes_back_as_it_was_shown_is_the_same(editor: Caller) -> None:
+    """As CADT's own desk sends it: the record whole, with its issuance and labels."""
+    held = await labelled_unit(editor)
+    name = held["warehouseUnitId"]
+    whole = await editor("GET", f"/register/units/{name}")
+    await editor("PUT", "/v1/units", {"warehouseUnitId": name, "unitOwner": "A buyer"})
+    (row,) = await editor("GET", "/v1/staging")
+    await editor("PUT", "/v1/staging", {"uuid": name, "data": row["diff"]["change"]})
+    assert (await editor("GET", "/v1/staging"))[0]["diff"] == row["diff"]
+    await editor("POST", "/v1/staging/commit", {})
+    assert await editor("GET", f"/register/units/{name}") == {**whole, "unitOwner": "A buyer"}
 
 
 async def test_staging_is_edited_dropped_and_cleaned(editor: Caller) -> None:

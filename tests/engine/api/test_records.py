@@ -14,7 +14,7 @@ from tokenization_engine.register.verify import verify
 
 async def one(caller: Caller) -> tuple[str, dict[str, Any], str]:
     """Id, record and ETag of the first unit."""
-    name = (await caller("GET", "/v1/units?page=1&limit=1"))["data"][0]["warehouseUnitId"]
+    name = (await caller("GET", "/v1/units?page=1&limit=1&order=ASC"))["data"][0]["warehouseUnitId"]
     value = await caller("GET", f"/register/units/{name}")
     return name, value, caller.last["ETag"]
 

@@ -40,19 +40,19 @@ async def seen(is_so: Callable[[], bool]) -> None:
 
 
 async def owners(caller: Caller) -> list[str | None]:
-    page = await caller("GET", "/v1/units?page=1&limit=100")
+    page = await caller("GET", "/v1/units?page=1&limit=100&order=ASC")
     return [one["unitOwner"] for one in page["data"]]
 
 
 async def test_texts_are_made_after_every_change_and_lists_never_lag(register: Register, editor: Caller) -> None:
     await seen(lambda: stale(register) == 0)
-    page = await editor("GET", "/v1/units?page=1&limit=100")
+    page = await editor("GET", "/v1/units?page=1&limit=100&order=ASC")
     for number in range(3):
         record = {**unit(1001 + number, 1001 + number), "unitOwner": f"Owner {number}"}
         await editor("POST", "/register/units", record, status=201)
         assert f"Owner {number}" in await owners(editor)  # at once, whoever writes its text
     await seen(lambda: stale(register) == 0)
-    assert (await editor("GET", "/v1/units?page=1&limit=100"))["data"][:4] == page["data"]
+    assert (await editor("GET", "/v1/units?page=1&limit=100&order=ASC"))["data"][:4] == page["data"]
     assert (await owners(editor))[4:] == ["Owner 0", "Owner 1", "Owner 2"]
 
 

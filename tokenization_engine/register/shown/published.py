@@ -6,7 +6,7 @@ tell, and are left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,10 +19,11 @@ from tokenization_engine.register.model import (
     LabelUnit,
     Organization,
     Project,
+    Record,
     Unit,
     table_of,
 )
-from tokenization_engine.register.shown.rows import UNIT_LINKS, Form, Json, Projects, Units
+from tokenization_engine.register.shown.rows import UNIT_LINKS, Form, Json, Projects, Units, listed
 
 _PARTS = {
     name: Form.published(kind, warehouseProjectId=table_of(kind).c.warehouse_project_id)
@@ -31,6 +32,11 @@ _PARTS = {
 _LABEL = Form.published(
     Label, warehouseProjectId=table_of(Label).c.warehouse_project_id, label_unit=table_of(LabelUnit).c.id
 )
+_BY_ID = {
+    kind: (form, listed([form], table_of(kind), by=table_of(kind).c.id))
+    for name, kind in PROJECT_CHILDREN.items()
+    for form in (_PARTS[name],)
+}
 _UNITS = Units(Form.published(Unit, **UNIT_LINKS), issuance=_PARTS["issuances"], label=_LABEL)
 _PROJECTS = Projects(Form.published(Project), _PARTS)
 
@@ -81,6 +87,12 @@ def published_project(session: Session, project_id: str) -> Json | None:
 def published_parts(session: Session, name: str, org: str | None, *, offset: int, limit: int) -> list[Json]:
     """The parts of all projects on the list of that name, in the order of ids."""
     return _of(org, _PROJECTS.part_page(session, name, offset=offset, limit=limit))
+
+
+def published_by_id(session: Session, kind: type[Record], ids: Iterable[str], org: str | None) -> dict[str, Json]:
+    """The parts of these ids, of one kind, by id."""
+    form, select = _BY_ID[kind]
+    return {one["id"]: one for one in _of(org, [form.write(row) for row in select.rows(session, ids)])}
 
 
 def _project_shape(project: Json, parts: dict[str, list[Json]], org: str | None) -> Json:

@@ -121,8 +121,8 @@ class Units:
         if _PROJECT in select(*issuance.columns).get_final_froms():
             units = units.join(_PROJECT, _PROJECT.c.id == _ISSUANCE.c.warehouse_project_id)
         labels = _LINK.join(_LABEL, _LABEL.c.id == _LINK.c.label_id)
-        self._units = _listed([unit, issuance], units, _UNIT.c.issuance_id, _UNIT.c.id, by=number.c.number)
-        self._labels = _listed([label], labels, _LABEL.c.id, by=_LINK.c.warehouse_unit_id)
+        self._units = listed([unit, issuance], units, _UNIT.c.issuance_id, _UNIT.c.id, by=number.c.number)
+        self._labels = listed([label], labels, _LABEL.c.id, by=_LINK.c.warehouse_unit_id)
 
     def read(self, session: Session, numbers: Sequence[int]) -> Iterator[tuple[int, tuple[Json, Json, list[Json]]]]:
         """Those of these numbers of the search index, in that order: the number, and the unit with its issuance, which
@@ -163,10 +163,10 @@ class Projects:
         number = table_of(SearchProject)
         self._project, self._parts = project, parts
         joined = number.join(_PROJECT, _PROJECT.c.id == number.c.project_id)
-        self._projects = _listed([project], joined, _PROJECT.c.id, by=number.c.number)
+        self._projects = listed([project], joined, _PROJECT.c.id, by=number.c.number)
         tables = {name: table_of(PROJECT_CHILDREN[name]) for name in parts}
         self._selects = {
-            name: _listed([parts[name]], table, table.c.id, by=table.c.warehouse_project_id)
+            name: listed([parts[name]], table, table.c.id, by=table.c.warehouse_project_id)
             for name, table in tables.items()
         }
 
@@ -203,7 +203,7 @@ class Projects:
         return [form.write(tuple(row)) for row in session.connection().execute(query)]
 
 
-def _listed(
+def listed(
     forms: Sequence[Form], source: FromClause, *more: ColumnElement[Any], by: ColumnElement[Any]
 ) -> ListedSelect:
     """The rows in which `by` holds one of some values: the forms' columns, then `more`, and `by` last."""
