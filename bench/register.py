@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,10 +14,12 @@ import psutil
 import psycopg
 from rich.console import Console
 
+from bench.held import held_in_memory
 from bench.register_data import Size
 from bench.register_http import PROJECTS_ON_PAGE, read_over_http
 from bench.register_load import PAGE, Filled, Read, fill, fill_more, read, write_texts
 from bench.report import Target, table, thousands, watched
+from chain.connections import file_of, read_url
 from tests.postgres import serving_postgres
 
 SIZE, QUICK_SIZE = Size(projects=10_000), Size(projects=100)
@@ -45,25 +47,29 @@ def run(console: Console, is_quick: bool) -> list[Target]:
             with watched(console, f"{name}, import"):
                 filled[name] = pool.submit(fill, url, size).result()
             _cleaned_up(url)
-            with watched(console, f"{name}, readers before any text is kept"):
+            with _held(console, url), watched(console, f"{name}, readers before any text is kept"):
                 at_once[name] = _together(pool, url, size, seconds)
             with watched(console, f"{name}, texts of lists"):
                 texts[name] = pool.submit(write_texts, url).result()
             _cleaned_up(url)
-            with watched(console, f"{name}, readers"):
-                reads[name] = _together(pool, url, size, seconds)
-            with watched(console, f"{name}, readers over HTTP"):
-                first[name], asked[name] = read_over_http(url, size, READERS, seconds)
-            with watched(console, f"{name}, readers over HTTP who pause"):
-                _, paused[name] = read_over_http(url, size, READERS, seconds, pause=PAUSE)
-            with watched(console, f"{name}, readers beside an import"):
-                writer = pool.submit(fill_more, url, size.projects, MORE)
-                beside[name] = _together(pool, url, size, seconds)
-                writer.result()
+            with _held(console, url):
+                with watched(console, f"{name}, readers"):
+                    reads[name] = _together(pool, url, size, seconds)
+                with watched(console, f"{name}, readers over HTTP"):
+                    first[name], asked[name] = read_over_http(url, size, READERS, seconds)
+                with watched(console, f"{name}, readers over HTTP who pause"):
+                    _, paused[name] = read_over_http(url, size, READERS, seconds, pause=PAUSE)
+                with watched(console, f"{name}, readers beside an import"):
+                    writer = pool.submit(fill_more, url, size.projects, MORE)
+                    beside[name] = _together(pool, url, size, seconds)
+                    writer.result()
         targets += _targets(name, filled[name], (at_once[name], reads[name], asked[name], paused[name]))
     _show_imports(console, filled, texts, size)
     whole = f"An answer is the exact count and a page of {PAGE} whole records as JSON. "
-    own = whole + "A reader is a process of its own, warmed by one answer to each question"
+    own = whole + (
+        "A reader is a process of its own, warmed by one answer to each question. SQLite's file is held in memory, "
+        "PostgreSQL has a quarter of the machine's for its buffers"
+    )
     _show_reads(console, f"{READERS} readers, each asking without a pause", reads, own)
     _show_reads(console, "The same, after the import and before the daemon has kept any text", at_once, own)
     _show_reads(console, f"The same, while {thousands(MORE.units)} units are imported", beside, own)
@@ -91,6 +97,16 @@ def _postgres() -> Iterator[str]:
     quarter = psutil.virtual_memory().total // 4 // 2**20
     with serving_postgres(shared_buffers=f"{quarter}MB") as server:
         yield server.new_database()
+
+
+@contextmanager
+def _held(console: Console, url: str) -> Iterator[None]:
+    """Readers of a SQLite file have it in memory, as those of the server have its buffers."""
+    path = file_of(read_url(url))
+    with nullcontext(True) if path is None else held_in_memory(path) as is_held:
+        if not is_held:
+            console.print("The file is not held in memory: readers may have to wait for the disk.")
+        yield
 
 
 def _cleaned_up(url: str) -> None:

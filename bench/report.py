@@ -69,17 +69,20 @@ def machine() -> str:
 @contextmanager
 def watched(console: Console, what: str) -> Iterator[None]:
     """Say how long a part of a long section took, and what else the machine had to do: how much of its processors other
-    machines of the host had, and how long a fixed loop took before and after. A guest whose cores are shared is slow at
-    times without anything being taken away, and figures of two runs compare only where these do.
+    machines of the host had, how long they idled for the disk, and how long a fixed loop took before and after.
+
+    A guest whose cores are shared is slow at times without anything being taken away, and figures of two runs compare
+    only where these do.
     """
     before = _yardstick()
-    started, stolen = time.perf_counter(), _stolen_seconds()
+    started, stolen, waited = time.perf_counter(), _seconds_of("steal"), _seconds_of("iowait")
     yield
     seconds = time.perf_counter() - started
-    taken = (_stolen_seconds() - stolen) / (seconds * (os.cpu_count() or 1))
+    whole = seconds * (os.cpu_count() or 1)
+    taken, for_disk = (_seconds_of("steal") - stolen) / whole, (_seconds_of("iowait") - waited) / whole
     console.print(
-        f"{what}: {seconds:.0f} s, {taken:.1%} of the processors taken by other machines of the host; "
-        f"a fixed loop took {before:.0f} ms before and {_yardstick():.0f} ms after"
+        f"{what}: {seconds:.0f} s, {taken:.1%} of the processors taken by other machines of the host, {for_disk:.1%} "
+        f"waiting for the disk; a fixed loop took {before:.0f} ms before and {_yardstick():.0f} ms after"
     )
 
 
@@ -94,9 +97,11 @@ def _yardstick() -> float:
     return best * 1000
 
 
-def _stolen_seconds() -> float:
-    """Seconds for which this machine had work and its host gave the processor to another; 0 where nobody tells."""
-    return float(getattr(psutil.cpu_times(), "steal", 0.0))
+def _seconds_of(kind: str) -> float:
+    """Seconds that the processors spent so: `steal`, there was work and the host gave them to another machine, or
+    `iowait`; 0 where nobody tells.
+    """
+    return float(getattr(psutil.cpu_times(), kind, 0.0))
 
 
 def show_targets(console: Console, targets: list[Target]) -> None:

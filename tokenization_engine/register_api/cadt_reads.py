@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -166,7 +167,8 @@ async def staged(api: Api, call: Call) -> object:
     """What waits for its commit. Nothing is ever pending or failed here: a commit is done, or leaves all as it was."""
     query: StagingQuery = call.query
     query.needs_page(unless=True)
-    return await api.read(lambda session: _staged(session, query))
+    async with api.whole if query.limit is None else nullcontext():
+        return await api.read(lambda session: _staged(session, query))
 
 
 def _staged(session: Session, query: StagingQuery) -> object:

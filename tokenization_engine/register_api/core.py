@@ -130,6 +130,8 @@ class Api:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="register-api")
         self.keys = KeyLookup(self.register.engine, self._threads)
         self._large = asyncio.Semaphore(1)
+        self.whole = asyncio.Semaphore(1)
+        """For what waits, all of it in one answer: one such answer at a time is made and held in memory."""
         self._sending: dict[str, asyncio.Semaphore] = {}
         """By caller: one large body at a time from each, so that who sends slowly holds up nobody but himself."""
         self.receiving = Turns("files", at_once=8, waiting=0)
