@@ -40,10 +40,16 @@ SHORTEST_PAUSE = 1.0
 
 _BUSY = re.compile(
     r"pending on the blockchain|resyncing|wallet is syncing|still confirming|connection to chia datalayer"
-    r"|wallet is not available",
+    r"|wallet is not available|chia exception|database is locked|sqlite_busy|deadlock|getting metadata",
     re.IGNORECASE,
 )
-"""What a CADT server says when the same request may be taken later."""
+"""What a CADT server says when the same request may be taken later, with the status of a refusal."""
+
+NONE_YET = re.compile("undefined or null to object", re.IGNORECASE)
+"""What JavaScript says of metadata that an organization does not have yet."""
+
+_LASTING = re.compile(f"please change your config|{NONE_YET.pattern}", re.IGNORECASE)
+"""What a server says in the same words, and later would say again."""
 
 _READ_ONLY = re.compile(r"read-only", re.IGNORECASE)
 _DISABLED = re.compile(r"\bdisabled\b", re.IGNORECASE)
@@ -207,7 +213,7 @@ class CadtClient:
             )
         if status == 404:
             raise NotOffered(f"the CADT server at {self.name} does not offer {path} (HTTP status 404)")
-        if status == 400 and any(_BUSY.search(reason) for reason in reasons):
+        if status == 400 and _BUSY.search(said) and not _LASTING.search(said):
             raise Busy(f"the CADT server at {self.name} takes no changes now ({said}): try again later")
         raise CadtRefused(
             f"the CADT server at {self.name} refused {path} (HTTP status {status}: {said})", reasons=reasons

@@ -1,5 +1,5 @@
 """The daemon's part: whenever the register changed, CADT is brought to say the same, and once a day all of it is
-compared.
+compared, once an hour while something does not fit together: what a server refuses in passing is tried again then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COMPARE_SECONDS = 86_400.0
 """Longest time between two comparisons of everything with a server, which other programs write as well."""
 
 AGAIN_SECONDS = 3600.0
-"""Time between two comparisons of everything while something does not fit together, for people to settle."""
+"""Time between two comparisons of everything while something does not fit together, whoever settles it."""
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,14 @@ class CadtFollower:
     """What did not fit together when everything was compared last, and in publications since."""
 
     async def look(self) -> None:
-        """One look: publish, if the register changed since the last publication, or all was compared long ago.
+        """One look: publish, if the register changed since the last publication, or all is to be compared again.
 
         Raises CadtDiffers for conflicts until they are settled, and EngineError for what else stops a publication.
         """
         progress = read_progress(self.register)
         is_new = progress.last_entry != self._tried_entry and not progress.is_up_to_date
-        is_all = not progress.is_compared(COMPARE_SECONDS) and self._is_long_since()
+        is_due = bool(self._conflicts) or not progress.is_compared(COMPARE_SECONDS)
+        is_all = is_due and self._is_long_since()
         if is_new or is_all:
             await self._publish(progress.last_entry, is_all=is_all)
         if self._conflicts:

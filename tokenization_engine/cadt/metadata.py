@@ -2,7 +2,8 @@
 retirements are booked.
 
 The keys are those by which today's programs find a token: the asset id, `0x` and 64 hex digits, and
-`lastRetiredBlockHeight`. A server shows them late: it is told to look, and asked again until it does.
+`lastRetiredBlockHeight`. Upstream's server shows them late: it is told to look, and asked again until it does. The
+fork's shows them before they are on chain: so what was written is waited for as well.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from puzzles.fields import read_fields
-from tokenization_engine.cadt.client import BODY_LIMIT, Busy, CadtClient
+from tokenization_engine.cadt.client import BODY_LIMIT, NONE_YET, Busy, CadtClient
 from tokenization_engine.cadt.source import Home
 from tokenization_engine.cadt.staging import Pace, Stage
 from tokenization_engine.errors import CadtDown, CadtRefused
@@ -31,9 +32,6 @@ HEIGHT_KEY = "lastRetiredBlockHeight"
 
 _PATH = "/v1/organizations/metadata"
 _CHUNK = BODY_LIMIT - 10_000
-_CANNOT = "getting metadata"
-"""What a server says of an organization that has none yet."""
-
 _AT_ONCE = 500
 
 _SYNC_EVERY = 10
@@ -83,11 +81,11 @@ def _values(session: Session, home: Home, *which: ColumnElement[bool]) -> dict[s
 
 
 async def shown_values(client: CadtClient, home: Home) -> dict[str, str]:
-    """The texts that the organization shows now, by key; none if it has no metadata yet."""
+    """The texts that the organization shows now, by key; none only if the server says that it has no metadata yet."""
     try:
         value = await client.get(_PATH, {"orgUid": home.org_uid})
     except CadtRefused as error:
-        if not any(_CANNOT in reason for reason in error.reasons):
+        if not any(NONE_YET.search(reason) for reason in error.reasons):
             raise
         return {}
     items = value.items() if isinstance(value, dict) else ()
@@ -95,7 +93,8 @@ async def shown_values(client: CadtClient, home: Home) -> dict[str, str]:
 
 
 async def publish_values(client: CadtClient, stage: Stage, home: Home, values: Mapping[str, str], pace: Pace) -> int:
-    """Write what the organization does not show yet, and wait until it does; how many keys were written.
+    """Write what the organization does not show yet, and wait until it is on chain and shown; how many keys were
+    written.
 
     Raises CadtDown if it does not show them in time: the next run looks first.
     """
@@ -106,7 +105,7 @@ async def publish_values(client: CadtClient, stage: Stage, home: Home, values: M
         missing = _missing(values, await shown_values(client, home))
     for chunk in _chunks(missing):
         await client.write("POST", _PATH, chunk)
-        await stage.nothing_pending()
+        await stage.come_through()
         await _until_shown(client, home, chunk, pace)
     return len(missing)
 

@@ -125,6 +125,7 @@ class _Publication:
     ) -> None:
         self._register, self._client, self._pace, self._done, self._wish = register, client, pace, done, wish
         self._stage = Stage(client, pace, self._is_ours, author=author, with_others=wish.with_staged)
+        self._publisher_id = ""
         self._first: dict[str, str] | None = {}
         """What the organization shows before any unit is written; None once it does."""
 
@@ -136,7 +137,8 @@ class _Publication:
             wanted = None if is_all else changed_tokens(session, progress.published_entry)
             values = token_values(session, home, wanted)
         shown = await shown_values(self._client, home)
-        own = claim(progress.publisher_id, shown, take_over=self._wish.take_over)
+        self._publisher_id = progress.publisher_id
+        own = self._claim(shown)
         self._done.conflicts = []
         self._first = {**own, **values}
         if not values.items() <= shown.items() or (own and self._wish.take_over):
@@ -149,12 +151,16 @@ class _Publication:
             self._done.metadata_written += await publish_values(self._client, self._stage, home, last, self._pace)
         note_progress(self._register, progress.last_entry, is_all=is_all, is_clear=is_clear)
 
+    def _claim(self, shown: Mapping[str, str]) -> dict[str, str]:
+        return claim(self._publisher_id, shown, take_over=self._wish.take_over)
+
     async def _get_ready(self, home: source.Home) -> bool:
         """Clear what an earlier run left behind, and publish what goes before any unit; whether that was done now."""
         if self._first is None:
             return False
         self._client.check_writable()
         await self._stage.settle()
+        self._claim(await shown_values(self._client, home))  # another publisher's claim may be what was waited for
         self._done.metadata_written += await publish_values(self._client, self._stage, home, self._first, self._pace)
         self._first = None
         return True

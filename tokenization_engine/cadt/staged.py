@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,11 @@ def what_is_wrong(step: Step, staged: StagedUnit | None) -> str | None:
     blocks = _blocks(staged)
     wanted = [*step.parts] if isinstance(step, Split) else [step.unit.block]
     if blocks != wanted:
+        if prefix := _other_prefix(blocks, wanted):
+            return (
+                f"the organization's prefix is {prefix} now, and {where} stands under {step.unit.block.series}: make "
+                f"it {step.unit.block.series} there again (PUT /v1/organizations/edit), then publish again"
+            )
         shown = ", ".join(show_serials(block) for block in blocks or ()) or "no serials"
         return f"{where} became {shown}"
     if staged.change[0].get("warehouseUnitId") != step.unit.id:
@@ -78,6 +83,13 @@ def what_is_wrong(step: Step, staged: StagedUnit | None) -> str | None:
             if not _same(record.get(name), step.unit.raw.get(name)):
                 return f"{name} of a part of {where}"
     return None
+
+
+def _other_prefix(blocks: Sequence[UnitBlock] | None, wanted: Sequence[UnitBlock]) -> str | None:
+    """The series of blocks that have the wanted numbers in another series: the fork's prefix, which it reads anew."""
+    if not blocks or [(one.first, one.last) for one in blocks] != [(one.first, one.last) for one in wanted]:
+        return None
+    return blocks[0].series
 
 
 def _wrong_change(step: Change, staged: StagedUnit) -> str | None:

@@ -30,6 +30,9 @@ _GROWTH = 1.5
 _MOST_POLLS = 6
 """How many times the usual pause between two looks at a server may become, while a commit is under way."""
 
+_LOOKS_FOR_A_PUSH = 3
+"""Looks at a server for a write that it pushes to the chain by itself, a moment after its answer."""
+
 _PLAIN_WORDS = re.compile(r"[^A-Za-z0-9 ._@-]", re.ASCII)
 _WORDS_LENGTH = 100
 
@@ -113,8 +116,15 @@ class Stage:
         await self._client.write("POST", "/v1/staging/commit", body)
         await self._nothing_pending(set(ids))
 
-    async def nothing_pending(self) -> None:
-        """Wait until the server's changes are on chain; raises CadtDown after too long."""
+    async def come_through(self) -> None:
+        """Wait until a write that is not staged is on chain: seen pending, or not in some looks, and pending no more.
+
+        Raises CadtDown after too long.
+        """
+        for _ in range(_LOOKS_FOR_A_PUSH):
+            if await self._dialect.is_pending():
+                break
+            await asyncio.sleep(self._pace.poll_seconds)
         await self._nothing_pending(set())
 
     async def _look_over(self, steps: Mapping[str, Step]) -> dict[str, str]:

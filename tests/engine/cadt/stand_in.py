@@ -3,8 +3,9 @@
 Writes only stage. A commit is pushed a moment after its answer, is pending for some looks, then confirmed and still to
 be synced; when it shows, the whole staging table is emptied, with whatever was staged meanwhile. An update is a whole
 record: labels left out are lost, a label that comes without its link is linked once more, other fields left out keep
-their value. Parts of a split lose their labels. New metadata shows after the organizations were read again, and a key
-that is not shown yet is written once, whatever is sent later. A fault can be put on any request.
+their value. Parts of a split lose their labels. New metadata is pushed a moment after the answer as well: upstream
+shows it when it is on chain and the organizations were read again, the fork at once. A key that is not shown yet is
+written once, whatever is sent later. A fault can be put on any request.
 """
 
 from __future__ import annotations
@@ -28,12 +29,24 @@ OTHER_ORG = "b2" * 32
 _PENDING = (
     "You currently have changes pending on the blockchain. Please wait for them to propagate before making more changes"
 )
+_WRONG_NETWORK = (
+    "Your node is on mainnet but your climate warehouse is set to testnet, please change your config so they match"
+)
+_SAID = {
+    "lock": ("Error updating new unit", "SQLITE_BUSY: database is locked"),
+    "chia": ("Chia Exception", "Can not read properties of an answer that did not come"),
+    "hiccup": ("Error updating new unit", "socket hang up"),
+    "no metadata": ("Error getting metadata for organization", "socket hang up"),
+}
+"""Message and error of a refusal that passes, by the name of its fault."""
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refused(Exception):
-    def __init__(self, error: str = "", *, errors: list[str] | None = None, status: int = 400) -> None:
-        self.body: dict[str, Any] = {"message": "Error", "error": error, "success": False}
+    def __init__(
+        self, error: str = "", *, message: str = "Error", errors: list[str] | None = None, status: int = 400
+    ) -> None:
+        self.body: dict[str, Any] = {"message": message, "error": error, "success": False}
         if errors is not None:
             self.body = {"message": "Data Validation error", "errors": errors, "success": False}
         self.status = status
@@ -61,13 +74,20 @@ class StandIn:
     prefix: str = "0"
     pending_looks: int = 2
     """Looks at hasPending... after a commit that still say so."""
+    looks_before_push: int = 1
+    """Looks at hasPending... before metadata that was written is pending."""
     organizations: dict[str, dict[str, Any]] = field(default_factory=dict)
     projects: dict[str, dict[str, Any]] = field(default_factory=dict)
     units: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     staging: dict[str, Row] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
-    late_metadata: dict[str, str] = field(default_factory=dict)
+    """What is shown."""
+    metadata_on_chain: dict[str, str] = field(default_factory=dict)
+    metadata_on_its_way: list[tuple[str, str, bool]] = field(default_factory=list)
+    """Key, text, and whether the key was shown when it was sent."""
+    metadata_phases: list[str] = field(default_factory=list)
+    """As `phases`, for metadata."""
     phases: list[str] = field(default_factory=list)
     """What hasPending... meets on its next looks, first to last: `pushed late`, `pending` or `syncing`."""
     links: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -83,7 +103,11 @@ class StandIn:
     commits: list[list[str]] = field(default_factory=list)
     metadata_written: list[str] = field(default_factory=list)
     fault: Callable[[int, str, str], str | None] = lambda _number, _method, _path: None
-    """What befalls the n-th request: `drop before`, `drop after`, `429`, `500`, `503`, `html`, or nothing."""
+    """What befalls the n-th request: `drop before`, `drop after`, `429`, `500`, `503`, `html`, one of those that pass
+    (`lock`, `chia`, `hiccup`, `no metadata`), or nothing.
+    """
+    has_text_counts: bool = False
+    """Whether the database, made by an old migration, holds unitCount as a text."""
     commit_fails: bool = False
     network_is_wrong: bool = False
     most_rows: int = 1000
@@ -112,6 +136,8 @@ class StandIn:
     def add_unit(self, unit: Mapping[str, Any], org_uid: str = ORG) -> None:
         own = {"orgUid": org_uid, "timeStaged": "1700000000", "createdAt": "2024-01-01T00:00:00.000Z", **deepcopy(unit)}
         own.setdefault("serialNumberBlock", f"{own['unitBlockStart']}-{own['unitBlockEnd']}")
+        if self.has_text_counts:
+            own["unitCount"] = str(own["unitCount"])
         for name in ("unitOwner", "marketplace", "marketplaceIdentifier", "marketplaceLink", "unitStatusReason"):
             own.setdefault(name, None)
         self.units[own["warehouseUnitId"]] = own
@@ -193,6 +219,9 @@ class StandIn:
             return web.json_response(said, status=503)
         if fault == "429":
             return self._over_the_limit()
+        if fault in _SAID:
+            said_of, error = _SAID[fault]
+            return web.json_response({"message": said_of, "error": error, "success": False}, status=400)
         if fault == "html":
             return web.Response(text="<html>nginx</html>", content_type="text/html")
         try:
@@ -213,7 +242,7 @@ class StandIn:
 
     async def _answered(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if self.network_is_wrong:
-            raise Refused("Your node is on mainnet but your climate warehouse is set to testnet, please change")
+            raise Refused(_WRONG_NETWORK, message="Chia Exception")
         if self.api_key is not None and request.headers.get("x-api-key") != self.api_key:
             raise Refused("CADT API key not found", status=403)
         if self.is_read_only and request.method != "GET":
@@ -239,23 +268,26 @@ class StandIn:
         return web.json_response(self.organizations)
 
     async def _metadata(self, request: web.Request) -> web.Response:
+        about = "Error getting metadata for organization"
         if request.query.get("orgUid") != ORG:
-            raise Refused("Cannot read properties of null")
+            raise Refused("Cannot read properties of null (reading 'metadata')", message=about)
+        if not self.metadata:
+            raise Refused("Cannot convert undefined or null to object", message=about)
         return web.json_response(self.metadata)
 
     async def _add_metadata(self, request: web.Request) -> web.Response:
         values = await request.json()
         self.metadata_written += list(values)
-        for key, value in values.items():
-            if key in self.metadata:
-                self.late_metadata[key] = value
-            else:  # the server inserts a key that it does not show: a second insert of it never comes through
-                self.late_metadata.setdefault(key, value)
+        self.metadata_on_its_way += [(key, value, key in self.metadata) for key, value in values.items()]
+        self.metadata_phases += [*["pushed late"] * self.looks_before_push, *["pending"] * self.pending_looks]
+        if self.is_fork:
+            self.metadata |= values
         return web.json_response({"message": "Home org currently being updated, will be completed soon."})
 
     async def _sync(self, _: web.Request) -> web.Response:
-        self.metadata |= self.late_metadata
-        self.late_metadata = {}
+        while self.metadata_phases and not self.is_fork:  # whoever has it read again has waited for it
+            self._metadata_come_on()
+        self.metadata |= self.metadata_on_chain
         return web.json_response({"message": "Syncing All Organizations Metadata", "success": True})
 
     async def _projects(self, request: web.Request) -> web.Response:
@@ -305,7 +337,7 @@ class StandIn:
     def _write(self) -> None:
         if not any(one["isHome"] for one in self.organizations.values()):
             raise Refused("No Home organization found, please create an organization to write data")
-        if self.phases[:1] == ["pending"]:
+        if self._is_pending():
             raise Refused(_PENDING)
 
     def _own_unit(self, unit_id: object) -> dict[str, Any]:
@@ -327,10 +359,13 @@ class StandIn:
             record["issuanceId"] = body["issuance"].get("id")
         else:  # attached again, while the reference to it goes: seen in both servers' sources
             record |= {"issuance": self.shown_unit(unit)["issuance"], "issuanceId": None}
+        if "unitCount" in record:  # Joi makes a number of it
+            record["unitCount"] = int(record["unitCount"])
         if self.is_fork:
             for name in ("unitCount", "unitBlockStart", "unitBlockEnd"):
                 if record.get(name, unit[name]) != unit[name]:
-                    raise Refused(f"You can not update the {name} of a unit.")
+                    was = f"The original {name} is {unit[name]} and the updated {name} is {record[name]}"
+                    raise Refused(f"You can not update the {name} of a unit. {was}", message="Error updating new unit")
             record |= {
                 name: unit[name] for name in ("unitCount", "unitBlockStart", "unitBlockEnd", "serialNumberBlock")
             }
@@ -418,9 +453,25 @@ class StandIn:
         return web.json_response({"message": "Staging Table committed to full node", "success": True})
 
     async def _pending(self, _: web.Request) -> web.Response:
-        is_confirmed = self.phases[:1] != ["pending"]
+        is_confirmed = not self._is_pending()
         self._come_on()
+        self._metadata_come_on()
         return web.json_response({"confirmed": is_confirmed, "message": "", "success": True})
+
+    def _is_pending(self) -> bool:
+        return "pending" in (*self.phases[:1], *self.metadata_phases[:1])
+
+    def _metadata_come_on(self) -> None:
+        """One phase on; behind the last one the metadata is on chain."""
+        if not self.metadata_phases:
+            return
+        self.metadata_phases.pop(0)
+        if self.metadata_phases:
+            return
+        for key, value, was_shown in self.metadata_on_its_way:
+            if was_shown or key not in self.metadata_on_chain:  # a second insert of a key never comes through
+                self.metadata_on_chain[key] = value
+        self.metadata_on_its_way = []
 
     def _come_on(self) -> None:
         """One phase on; behind the last one what was committed shows, and the staging table is emptied."""
