@@ -15,6 +15,7 @@ import psycopg
 from rich.console import Console
 
 from bench.held import held_in_memory
+from bench.register_book import Booked, read_book, write_book
 from bench.register_data import Size
 from bench.register_http import PROJECTS_ON_PAGE, read_over_http
 from bench.register_load import PAGE, Filled, Read, fill, fill_more, read, write_texts
@@ -24,6 +25,7 @@ from tests.postgres import serving_postgres
 
 SIZE, QUICK_SIZE = Size(projects=10_000), Size(projects=100)
 MORE = Size(projects=50)
+BOOK, QUICK_BOOK = Size(projects=1_000), Size(projects=10)
 READERS = 10
 PAUSE = 0.2
 """Seconds for which a reader over HTTP looks at a page, where it does."""
@@ -64,7 +66,13 @@ def run(console: Console, is_quick: bool) -> list[Target]:
                     beside[name] = _together(pool, url, size, seconds)
                     writer.result()
         targets += _targets(name, filled[name], (at_once[name], reads[name], asked[name], paused[name]))
+    written, booked = _books(console, is_quick=is_quick)
+    targets += [
+        Target(what=f"{name}: import of a long workbook, memory", found=one.peak_mib, limit=500 / 1.048576, unit="MiB")
+        for name, one in booked.items()
+    ]
     _show_imports(console, filled, texts, size)
+    _show_books(console, written, booked, BOOK if not is_quick else QUICK_BOOK)
     whole = f"An answer is the exact count and a page of {PAGE} whole records as JSON. "
     own = whole + (
         "A reader is a process of its own, warmed by one answer to each question. SQLite's file is held in memory, "
@@ -80,6 +88,19 @@ def run(console: Console, is_quick: bool) -> list[Target]:
         console, "The first answer of the door to each question, alone", {k: [v] for k, v in first.items()}, door
     )
     return targets
+
+
+def _books(console: Console, *, is_quick: bool) -> tuple[Booked, dict[str, Booked]]:
+    """A workbook written, and imported into each database."""
+    size, booked = QUICK_BOOK if is_quick else BOOK, dict[str, Booked]()
+    with TemporaryDirectory(prefix="bench-book-") as folder:
+        path = Path(folder) / "units.xlsx"
+        with watched(console, "a workbook, written"):
+            written = write_book(path, size)
+        for name, place in (("SQLite", _sqlite), ("PostgreSQL", _postgres)):
+            with place() as url, watched(console, f"{name}, import of the workbook"):
+                booked[name] = read_book(url, path, size)
+    return written, booked
 
 
 def _together(pool: ProcessPoolExecutor, url: str, size: Size, seconds: float) -> list[Read]:
@@ -149,6 +170,19 @@ def _show_imports(console: Console, filled: dict[str, Filled], texts: dict[str, 
         on_core = thousands(one.units / one.cpu_seconds)
         rate, kept = thousands(one.units / one.seconds), thousands((size.units + size.projects) / texts[name])
         drawn.add_row(name, f"{one.seconds:.1f}", rate, on_core, thousands(one.peak_mib), kept)
+    console.print(drawn)
+
+
+def _show_books(console: Console, written: Booked, booked: dict[str, Booked], size: Size) -> None:
+    drawn = table(
+        f"A workbook of {thousands(size.units)} unit records and {thousands(size.projects)} projects with their parts",
+        "command",
+        "seconds",
+        "peak memory, MiB",
+        caption="The real commands, from their start to their end: register export, and import into an empty register.",
+    )
+    for what, one in (("export", written), *((f"import, {name}", one) for name, one in booked.items())):
+        drawn.add_row(what, f"{one.seconds:.1f}", thousands(one.peak_mib))
     console.print(drawn)
 
 

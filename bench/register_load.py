@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import random
-import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bench.memory import peak_memory
 from bench.register_data import UNITS_A_PROJECT, YEARS, Size, projects, units
 from chain.garbage import passed_over, seldom_collected
 from puzzles.units import AssetId, CoinId, Height
@@ -192,7 +193,7 @@ def _tokenize(register: Register, unit_ids: tuple[str, ...]) -> None:
 
 def peak_mib() -> float:
     """The most memory this process held, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory(os.getpid())
 
 
 __all__ = ["PAGE", "UNITS_A_PROJECT", "Filled", "Read", "fill", "fill_more", "questions_of", "read", "write_texts"]

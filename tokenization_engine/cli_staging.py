@@ -21,6 +21,7 @@ from tokenization_engine.register.history import field_changes, project_history,
 from tokenization_engine.register.model import Project, Unit
 from tokenization_engine.register.queries import find_project, find_unit
 from tokenization_engine.register.records import record_version, whole_record
+from tokenization_engine.register.search.kept import state_of
 from tokenization_engine.register.staging.commit import commit
 from tokenization_engine.register.staging.desk import (
     count_staged,
@@ -214,6 +215,19 @@ def verify_command(out: Output, noted: str | None) -> None:
         f"the head is 0x{proof.head_hash.hex()} (entry {proof.last_entry}), worth noting elsewhere"
     )
     out.show(proof, text=lambda console: console.print(text, soft_wrap=True))
+
+
+@register.command("reindex")
+@output_option
+def reindex_command(out: Output) -> None:
+    """Make anew, from the records, what lists and searches are found by: two or three minutes for a million units."""
+    with opened_register() as (opened, _), working("making the search index anew"):
+        opened.rebuild_search()
+        with opened.reading() as session:
+            state = state_of(session)
+    found = {"units": state.last_unit + 1, "projects": state.last_project + 1}
+    text = f"the search index was made anew of {found['units']} unit records and {found['projects']} projects"
+    out.show(found, text=lambda console: console.print(text))
 
 
 @register.group()

@@ -98,8 +98,8 @@ def _check_texts(session: Session) -> None:
     for texts, what in ((UNITS, "unit"), (PROJECTS, "project")):
         for record_id in texts.wrong(session):
             raise _Broken(
-                f"lists show {what} {record_id} other than its record says: its text was written past the register; a "
-                "backup that is restored into a new database makes every text anew"
+                f"lists show {what} {record_id} other than its record says: its text was written past the register; "
+                "`register reindex` makes every text anew"
             )
 
 

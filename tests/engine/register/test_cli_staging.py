@@ -149,6 +149,19 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(
     assert sentence in clerk.refusal(exit_code, *args)
 
 
+def test_index_that_was_written_past_the_register_is_made_anew(clerk: Clerk) -> None:
+    assert clerk.json("units", "list")["record_count"] == 2
+    engine = create_engine(read_url(clerk.database))
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM search_bitmaps"))
+    engine.dispose()
+    assert clerk.json("units", "list")["record_count"] == 0
+    assert "of 2 unit records and 1 projects" in clerk.run("register", "reindex").stdout
+    assert clerk.json("units", "list")["record_count"] == 2
+    assert clerk.json("register", "reindex") == {"units": 2, "projects": 1}
+    clerk.run("register", "verify")
+
+
 def test_broken_register_is_named_with_its_entry(clerk: Clerk) -> None:
     engine = create_engine(read_url(clerk.database))
     with engine.begin() as connection:
