@@ -40,6 +40,8 @@ WATCH_PATHS = frozenset({HEALTH_PATH, LIFE_PATH, METRICS_PATH})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 FORWARDED_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+LONGEST_ADDRESS = 32 * 1024
+"""Bytes of a request's first line: two hundred asset ids take eighteen thousand."""
 SHUTDOWN_SECONDS = 10.0
 """How long a request under way may take to end when the daemon is told to stop."""
 
@@ -281,7 +283,12 @@ class Served:
 async def open_door(app: web.Application, door: Door) -> Served:
     """The door, open; raises ServeError if the port is taken or the address is not ours."""
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False, logger=_BareLines(log)
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        handle_signals=False,
+        logger=_BareLines(log),
+        max_line_size=LONGEST_ADDRESS,
     )
     await runner.setup()
     try:

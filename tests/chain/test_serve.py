@@ -263,6 +263,15 @@ def test_door_to_other_machines_without_a_token_stays_shut(door: Door, host: str
     assert token_for(replace(door, host=host))
 
 
+async def test_address_may_name_two_hundred_asset_ids(open_with: Callable[..., object]) -> None:
+    caller = await open_with()  # type: ignore[misc]
+    ids = "&".join(f"marketplaceIdentifiers=0x{number:064x}" for number in range(200))
+    async with caller.session.get(f"{caller.url}/nothing?{ids}") as response:
+        assert response.status == 404
+    async with caller.session.get(f"{caller.url}/nothing?{ids}&{ids}") as response:
+        assert response.status == 400
+
+
 async def test_taken_port_is_one_sentence(door: Door) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))

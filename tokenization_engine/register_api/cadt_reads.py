@@ -39,6 +39,7 @@ from tokenization_engine.register.staging import desk as staging
 from tokenization_engine.register.staging.differences import Staged, Table
 from tokenization_engine.register.trail_model import RegisterState
 from tokenization_engine.register.vocabularies import current
+from tokenization_engine.register_api.answers import json_bytes, ready_answer
 from tokenization_engine.register_api.cadt_files import XLSX, download
 from tokenization_engine.register_api.core import Api, Call, Route, Style
 from tokenization_engine.register_api.parameters import (
@@ -58,6 +59,8 @@ MAX_WHOLE_LIST = 100_000
 """Most parts of projects in a list that is given whole, without pages."""
 MAX_WHOLE = 10_000
 """Most units, projects or staged changes in such a list."""
+FEW_STAGED = 100
+"""Staged changes that several may be answered at a time."""
 
 _TABLES = {kind.kind: table_of(kind).name for kind in RECORD_KINDS}
 
@@ -167,8 +170,9 @@ async def staged(api: Api, call: Call) -> object:
     """What waits for its commit. Nothing is ever pending or failed here: a commit is done, or leaves all as it was."""
     query: StagingQuery = call.query
     query.needs_page(unless=True)
-    async with api.whole if query.limit is None else nullcontext():
-        return await api.read(lambda session: _staged(session, query))
+    is_long = query.limit is None or query.limit > FEW_STAGED
+    async with api.whole if is_long else nullcontext():
+        return ready_answer(await api.read(lambda session: json_bytes(_staged(session, query))))
 
 
 def _staged(session: Session, query: StagingQuery) -> object:
@@ -201,7 +205,7 @@ def _staged_shape(one: Staged, diff: dict[str, Any]) -> dict[str, Any]:
 
 async def nothing_pending(_: Api, call: Call) -> object:
     """That nothing is pending: here a commit is done when it is answered."""
-    what = "commits" if call.request.path.endswith("Commits") else "transactions"
+    what = "commits" if call.request.path.rstrip("/").endswith("Commits") else "transactions"
     return {"confirmed": True, "message": f"There are no pending {what}", "success": True}
 
 

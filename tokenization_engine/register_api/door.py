@@ -61,7 +61,9 @@ class Gate:
     @property
     def check(self) -> KeyCheck:
         """The gate as the door asks it."""
-        return KeyCheck(header=HEADER, admits=self.admits, headers=("If-Match", "Idempotency-Key", "X-Comment"))
+        return KeyCheck(
+            header=HEADER, admits=self.admits, headers=("If-Match", "If-None-Match", "Idempotency-Key", "X-Comment")
+        )
 
     def route(self, request: web.Request) -> Route | None:
         """The route of ours that a request is for."""

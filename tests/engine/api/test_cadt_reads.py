@@ -123,6 +123,8 @@ async def test_path_may_end_with_a_slash(reader: Caller) -> None:
     assert await reader("GET", "/v1/units/?page=1&limit=2") == await reader("GET", "/v1/units?page=1&limit=2")
     assert reader.last["x-datamodel-version"] == "v1"
     assert (await reader("GET", "/v1/units/", status=400))["success"] is False
+    pending = "/v1/staging/hasPendingCommits"
+    assert await reader("GET", f"{pending}/") == await reader("GET", pending)
 
 
 async def test_projects_come_with_their_parts(reader: Caller) -> None:

@@ -126,6 +126,46 @@ async def test_staged_change_that_goes_back_as_it_was_shown_is_the_same(editor: 
     assert await editor("GET", f"/register/units/{name}") == {**whole, "unitOwner": "A buyer"}
 
 
+async def test_parts_of_a_staged_split_are_shown_with_their_serials(editor: Caller) -> None:
+    one = await first_unit(editor)
+    parts = {"warehouseUnitId": one["warehouseUnitId"], "records": [{"unitCount": 40}, {"unitCount": 60}]}
+    await editor("POST", "/v1/units/split", parts)
+    (row,) = await editor("GET", "/v1/staging")
+    assert [(part["unitBlockStart"], part["serialNumberBlock"]) for part in row["diff"]["change"]] == [
+        (f"{SERIES}-1", f"{SERIES}-1-{SERIES}-40"),
+        (f"{SERIES}-41", f"{SERIES}-41-{SERIES}-100"),
+    ]
+
+
+async def test_unit_that_names_two_issuances_is_refused(editor: Caller) -> None:
+    one = await first_unit(editor)
+    name = one["warehouseUnitId"]
+    await editor("PUT", "/v1/units", {"warehouseUnitId": name, "unitOwner": "B"})
+    (row,) = await editor("GET", "/v1/staging")
+    edited = {**row["diff"]["change"][0], "issuanceId": "00000000-0000-4000-8000-000000000000"}
+    refused = await editor("PUT", "/v1/staging", {"uuid": name, "data": [edited]}, status=400)
+    assert "name one of them" in str(refused["errors"])
+    assert await editor("GET", "/v1/staging") == [row]
+
+
+async def test_what_is_sent_of_an_issuance_is_shown_and_nothing_of_ours(editor: Caller) -> None:
+    one = await first_unit(editor)
+    name, issuance = one["warehouseUnitId"], {**one["issuance"], "verificationBody": "Evil", "localName": "ours"}
+    await editor("PUT", "/v1/units", {"warehouseUnitId": name, "unitOwner": "B"})
+    (row,) = await editor("GET", "/v1/staging")
+    sent = {**row["diff"]["change"][0], "issuance": issuance}
+    await editor("PUT", "/v1/staging", {"uuid": name, "data": [sent]})
+    (row,) = await editor("GET", "/v1/staging")
+    assert row["diff"]["change"][0]["issuance"] == {**one["issuance"], "verificationBody": "Evil"}
+
+
+async def test_more_labels_than_a_unit_may_have_are_not_staged(editor: Caller) -> None:
+    one = await first_unit(editor)
+    (label,) = await editor("GET", "/v1/labels")
+    many = {"warehouseUnitId": one["warehouseUnitId"], "labels": [label["id"]] * 101}
+    assert "at most 100" in str((await editor("PUT", "/v1/units", many, status=400))["errors"])
+
+
 async def test_staging_is_edited_dropped_and_cleaned(editor: Caller) -> None:
     unit = await first_unit(editor)
     name = unit["warehouseUnitId"]

@@ -181,3 +181,12 @@ def test_vocabularies_are_shown_and_loaded(clerk: Clerk) -> None:
     assert clerk.json("register", "vocabularies", "show", "ratingType")["words"] == ["A new agency"]
     bad = clerk.file("bad.json", without(answer, "unitType"))
     assert "lacks unitType" in clerk.refusal(INPUT, "register", "vocabularies", "load", bad)
+
+
+def test_index_whose_state_was_lost_is_made_anew(clerk: Clerk) -> None:
+    engine = create_engine(read_url(clerk.database))
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM search_state"))
+    engine.dispose()
+    assert clerk.json("register", "reindex") == {"units": 2, "projects": 1}
+    assert clerk.json("units", "list")["record_count"] == 2

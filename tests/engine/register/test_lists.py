@@ -461,3 +461,22 @@ def test_who_asks_by_serial_first_finds_the_order_made(filled: Register, monkeyp
         blocks = {one.id: (one.series, one.first) for one in session.scalars(select(Unit))}
         found, came = ids(session, page), ids(session, plain)
     assert [blocks[one] for one in found] == sorted(blocks[one] for one in came)[3:53]
+
+
+def test_order_of_a_newer_state_is_not_an_older_readers(either: Register) -> None:
+    """Two threads share what is kept, and one of them began before the last change."""
+    wanted = UnitsWanted(order=Order(name=BY_SERIAL))
+    with either.writing("admin") as session:
+        rows = [unit(number, number) for number in range(101, 2202)]
+        import_bytes(session, document(*rows, unit(9001, 9001, series="ZZ"), projects=[]), "more.json")
+    listings = Listings()
+    with either.reading() as old:
+        listings.units(old, UnitsWanted(), offset=0, limit=1)
+        with either.writing("admin") as session:
+            session.delete(session.scalars(select(Unit).where(Unit.first == 9001)).one())
+        with either.reading() as new:
+            newer = listings.units(new, wanted, offset=2100, limit=10)
+            found = listings.units(old, wanted, offset=2100, limit=10)
+            assert found == Listings().units(old, wanted, offset=2100, limit=10)
+            assert listings.units(new, wanted, offset=2100, limit=10) == newer
+            assert found.count == newer.count + 1

@@ -174,6 +174,8 @@ class Listings:
         is_set = isinstance(value, BitMap)
         kept, most = (self._sets, MAX_SETS) if is_set else (self._orders, MAX_ORDERS)
         with self._lock:
+            if key in kept and kept[key][0] > state:
+                return
             kept[key] = (state, value)
             kept.move_to_end(key)
             while len(kept) > most:
@@ -245,7 +247,7 @@ class _Asking:
     def _serial_order(self) -> SerialOrder:
         held = self._listings.held((Unit, BY_SERIAL))
         state = state_of(self._session)
-        if held is not None and held[0] != state and held[0].edition == state.edition:
+        if held is not None and held[0] < state and held[0].edition == state.edition:
             order = brought_along(self._session, held[1], since=held[0].last_entry)
             if order is not None:
                 self._listings.keep(self._session, (Unit, BY_SERIAL), order)

@@ -5,11 +5,12 @@ Units and projects get their numbers in the order in which the audit trail saw t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from tokenization_engine.register.model import LabelUnit, Project, Record, Unit, table_of
@@ -31,8 +32,8 @@ _AT_ONCE = 2_000
 def is_behind(session: Session) -> bool:
     """Whether the index stands at another entry of the audit trail than the register."""
     state = select(RegisterState.last_entry, SearchState.last_entry).join(SearchState, SearchState.id == 1)
-    written, indexed = session.execute(state).one()
-    return bool(written != indexed)
+    found = session.execute(state).one_or_none()
+    return found is None or bool(found[0] != found[1])
 
 
 def rebuild(session: Session) -> None:
@@ -40,6 +41,9 @@ def rebuild(session: Session) -> None:
     last_entry = session.execute(select(RegisterState.last_entry).with_for_update()).scalar_one()
     for table in (SearchBitmap, SearchUnit, SearchProject, SearchUnitText, SearchProjectText):
         session.execute(delete(table))
+    if session.get(SearchState, 1) is None:  # somebody wrote past the register: this is an edition that was never told
+        edition = int(time.time() // 60)
+        session.execute(insert(SearchState).values(id=1, edition=edition, last_entry=0, last_unit=-1, last_project=-1))
     session.execute(update(SearchState).values(edition=SearchState.edition + 1, last_unit=-1, last_project=-1))
     index = SearchIndex()
     for kind in (Project, Unit):

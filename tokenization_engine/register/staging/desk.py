@@ -28,7 +28,7 @@ from tokenization_engine.errors import (
 from tokenization_engine.register.audit import Trail, canonical_json
 from tokenization_engine.register.changes.records import find_record
 from tokenization_engine.register.checks import RecordReader, is_id
-from tokenization_engine.register.intake import SERVERS_OWN, read_record
+from tokenization_engine.register.intake import MAX_LABELS, SERVERS_OWN, read_record
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit, new_id
 from tokenization_engine.register.records import record_version, whole_record
 from tokenization_engine.register.staging.differences import Action, Staged, Table
@@ -232,6 +232,8 @@ def read_whole(
     """
     reader = read_record(vocabulary, table.kind, row, place, line=line)
     reader.read_id(table.kind.id_name, row)
+    if table is Table.UNITS:
+        _check_names(reader, row)
     readers, wrong = {("", 0): reader}, 0
     for name, kind in (PROJECT_CHILDREN if table is Table.PROJECTS else {}).items():
         parts = row.get(name)
@@ -243,6 +245,16 @@ def read_whole(
                 one = readers[name, index] = read_record(vocabulary, kind, own, where, line=part_line)
                 wrong += len(one.problems)
     return readers
+
+
+def _check_names(reader: RecordReader, row: Mapping[str, Any]) -> None:
+    """What a unit names is one issuance, and no more labels than a unit may have."""
+    nested, name, labels = row.get("issuance"), row.get("issuanceId"), row.get("labels")
+    within = nested.get("id") if isinstance(nested, dict) else None
+    if within and name and within != name:
+        reader.refuse("issuanceId", f"is {quoted(name)}, and issuance has the id {quoted(within)}: name one of them")
+    if isinstance(labels, list) and len(labels) > MAX_LABELS:
+        reader.refuse("labels", f"holds {len(labels)} labels, expected at most {MAX_LABELS}")
 
 
 def _check_version(record: Project | Unit, version: bytes | None) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from tokenization_engine.register.model import PROJECT_CHILDREN, Project, Unit
 
-_MIDNIGHT = "T00:00:00.000Z"
+MIDNIGHT = "T00:00:00.000Z"
+"""Behind a day where CAD Trust's servers write a moment."""
 
 
 class Table(StrEnum):
@@ -86,7 +87,7 @@ def _is_alike(old: object, new: object) -> bool:
     """Whether the two say the same: a sheet's texts are numbers here, and a day may come with its midnight."""
     if old is None or new is None or isinstance(old, bool) or isinstance(new, bool):
         return old is new or old == new
-    return str(old).removesuffix(_MIDNIGHT) == str(new).removesuffix(_MIDNIGHT)
+    return str(old).removesuffix(MIDNIGHT) == str(new).removesuffix(MIDNIGHT)
 
 
 def _kept_out(original: Mapping[str, Any], change: Mapping[str, Any], kind: type[Project | Unit]) -> dict[str, Any]:
