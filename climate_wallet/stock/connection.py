@@ -162,6 +162,9 @@ def refusal(question: str, reason: str) -> Exception:
 async def opened_stock(settings: SignerSettings, node: NodeSettings) -> AsyncIterator[StockConnection]:
     """A connection to the official wallet by these settings; nothing is sent before the first question.
 
+    Each question has a line of its own: on one that is kept, the first question after the official wallet was started
+    anew would be lost, and nobody could say whether it was heard.
+
     Raises WrongCertificates if CHIA_ROOT does not hold usable certificates, SettingsError if its configuration does
     not say where the wallet listens.
     """
@@ -169,7 +172,8 @@ async def opened_stock(settings: SignerSettings, node: NodeSettings) -> AsyncIte
     parts = urlsplit(url)
     shown = NodeSettings(url=url, network=node.network, chia_root=settings.root)
     tls = client_certificates(shown)
-    session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=settings.timeout))
+    timeout = aiohttp.ClientTimeout(total=settings.timeout)
+    session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(force_close=True))
     try:
         yield StockConnection(
             url=url.rstrip("/") + "/",
