@@ -249,10 +249,11 @@ def read_whole(
 
 def _check_names(reader: RecordReader, row: Mapping[str, Any]) -> None:
     """What a unit names is one issuance, and no more labels than a unit may have."""
-    nested, name, labels = row.get("issuance"), row.get("issuanceId"), row.get("labels")
-    within = nested.get("id") if isinstance(nested, dict) else None
-    if within and name and within != name:
-        reader.refuse("issuanceId", f"is {quoted(name)}, and issuance has the id {quoted(within)}: name one of them")
+    nested, labels = row.get("issuance"), row.get("labels")
+    names = (row.get("issuanceId"), nested.get("id") if isinstance(nested, dict) else None)
+    ids = [name for name in names if isinstance(name, str) and is_id(name)]
+    if len(set(ids)) > 1:
+        reader.refuse("issuanceId", f"is {quoted(ids[0])}, and issuance has the id {quoted(ids[1])}: name one of them")
     if isinstance(labels, list) and len(labels) > MAX_LABELS:
         reader.refuse("labels", f"holds {len(labels)} labels, expected at most {MAX_LABELS}")
 
